@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// One token of one configured credential: fetched when first wanted, refreshed on the loop's timer
+// before it expires, thrown away when an API refuses it. One request in flight for any number of
+// waiters. OAuth 2.0 (RFC 6749) and the variants of CXone.
+#ifndef CXSINK_AUTH_TOKEN_H
+#define CXSINK_AUTH_TOKEN_H
+
+#include "core/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config_auth;
+struct http_client;
+struct loop;
+struct token;
+struct token_waiter;
+
+enum token_state {
+    TOKEN_EMPTY,    // none, and none asked for
+    TOKEN_FETCHING, // a request is in flight
+    TOKEN_VALID,    // usable
+    TOKEN_WAITING,  // the last request failed; the next one is on the timer
+};
+
+enum token_event {
+    TOKEN_EVENT_REFRESHED, // a new token is in use
+    TOKEN_EVENT_FAILED,    // a request failed; status says why and when the next one goes out
+    TOKEN_EVENT_SCOPE,     // granted scope lacks part of the configured one; status says which
+};
+
+struct token_callbacks {
+    // For the log, the audit and the metrics; the status holds no secret.
+    void (*event)(void *owner, const char *auth, enum token_event event, const struct status *st);
+};
+
+// `bearer` is the access token; NULL when the request failed (status says why; the token goes on
+// trying by itself, ask again).
+typedef void (*token_fn)(void *owner, const char *bearer, const struct status *st);
+
+// `config` must outlive the token. Starts nothing.
+struct token *token_create(struct loop *loop, struct http_client *http,
+                           const struct config_auth *config,
+                           const struct token_callbacks *callbacks, void *owner);
+void token_destroy(struct token **token);
+
+// Calls `fn` once, when a token is there or the next request has failed; never before this call
+// returns. *waiter_r is set to NULL before.
+void token_get(struct token *token, token_fn fn, void *owner, struct token_waiter **waiter_r);
+void token_cancel(struct token_waiter **waiter_r);
+// An API answered 401 (or 403 to a handshake) to `bearer`: if it is still the one in use it is
+// dropped, so that the next token_get fetches another. Refusals in a row slow the fetching down.
+void token_invalidate(struct token *token, const char *bearer);
+
+enum token_state token_state(const struct token *token);
+// Wall time in microseconds at which the token in use expires; 0: none.
+int64_t token_expires_us(const struct token *token);
+// The last failure since the last success, or NULL.
+const struct status *token_last_error(const struct token *token);
+// Microseconds until the next attempt in TOKEN_WAITING, else 0.
+int64_t token_retry_in_us(const struct token *token);
+
+// The token request as it goes out; pure, and what the tests look at.
+struct token_request {
+    char *url;
+    char *body;          // NULL: empty
+    char *content_type;  // NULL: none
+    char *authorization; // value of the header; NULL: none
+};
+// `refresh_token` NULL: the configured grant.
+void token_request_build(const struct config_auth *config, const char *refresh_token,
+                         struct token_request *request_r);
+void token_request_deinit(struct token_request *request); // wipes
+
+#endif

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration file to one immutable struct, all faults at once. The settings table in
+// config/load.c (or a file beside it) is the only place that knows keys, types, ranges, defaults,
+// reloadability and help; it feeds the parser, config/cxsink.schema.json and the reference in the
+// docs.
+//
+// A struct config is built by config_load, never changed, and freed as a whole. Lists are arrays in
+// the file's order. Strings are never NULL unless said so. Durations are microseconds.
+#ifndef CXSINK_CONFIG_LOAD_H
+#define CXSINK_CONFIG_LOAD_H
+
+#include "core/buf.h"
+#include "core/log.h"
+#include "core/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config_pair {
+    char *name;
+    char *value;
+};
+
+struct config_pairs {
+    struct config_pair *items;
+    size_t count;
+};
+
+enum config_grant { GRANT_CLIENT_CREDENTIALS, GRANT_PASSWORD, GRANT_STATIC, GRANT_ACCESS_KEY };
+enum config_client_auth {
+    CLIENT_AUTH_FORM,
+    CLIENT_AUTH_BASIC,
+    CLIENT_AUTH_BASIC_RAW, // "basic_raw": id and secret without percent-encoding
+    CLIENT_AUTH_QUERY,
+    CLIENT_AUTH_JSON,
+    CLIENT_AUTH_NONE
+};
+enum config_params_in { PARAMS_IN_FORM, PARAMS_IN_QUERY, PARAMS_IN_JSON };
+
+// TLS of one peer: settings of net/tls by value.
+struct config_tls {
+    char *ca_file;   // NULL: the system's store
+    char *cert_file; // NULL: none
+    char *key_file;  // NULL: none
+};
+
+struct config_auth {
+    char *name;
+    enum config_grant grant;
+    char *token_url; // NULL with GRANT_STATIC
+    enum config_client_auth client_auth;
+    enum config_params_in params_in;
+    char *client_id, *client_secret; // NULL: none; the secret is wiped when freed
+    char *username, *password;       // NULL: none; likewise
+    char *token;                     // GRANT_STATIC; likewise
+    char *scope;                     // NULL: none sent
+    struct config_pairs params;
+    struct config_pairs headers;
+    int64_t refresh_margin_us;
+    int64_t default_expires_us; // "default_expires_in": where the answer has no expires_in
+    int64_t timeout_us;
+    struct config_tls tls;
+};
+
+enum config_normal_close { NORMAL_CLOSE_RECONNECT, NORMAL_CLOSE_STOP };
+
+struct config_stream {
+    char *name;   // 1 to 63 of [A-Za-z0-9_.-]
+    char *url;    // ws:// or wss://
+    size_t auth;  // index into config.auth; CONFIG_NONE: none
+    size_t table; // index into config.tables
+    struct config_pairs headers;
+    char *schema; // absolute path; NULL: no validation
+    uint64_t max_message;
+    int64_t ping_interval_us, ping_timeout_us; // interval 0: no pings
+    int64_t idle_timeout_us;                   // 0: off
+    int64_t reconnect_base_us, reconnect_cap_us, reconnect_stable_us;
+    int64_t connect_timeout_us;
+    unsigned short *token_close_codes;
+    size_t n_token_close_codes;
+    enum config_normal_close on_normal_close;
+    struct config_tls tls;
+};
+
+#define CONFIG_NONE ((size_t)-1)
+
+struct config_column {
+    char *name;
+    char *pointer; // RFC 6901
+};
+
+struct config_table {
+    char *name;   // as in the file: "table" or "schema.table"
+    char *schema; // NULL: the search path
+    char *table;
+    struct config_column *columns;
+    size_t n_columns;
+    size_t *key; // indexes into columns
+    size_t n_key;
+    size_t *update; // indexes into columns; may be none
+    size_t n_update;
+    size_t newest_by; // index into columns, or CONFIG_NONE
+    char *touch;      // a column that is not mapped; NULL: none
+};
+
+enum config_when_full { WHEN_FULL_BLOCK, WHEN_FULL_DROP_NEWEST, WHEN_FULL_DROP_OLDEST };
+enum config_sync { SYNC_ALWAYS, SYNC_INTERVAL, SYNC_OFF };
+enum config_migrate { MIGRATE_AUTO, MIGRATE_CHECK, MIGRATE_OFF };
+
+struct config_spool {
+    uint64_t max_bytes, segment_bytes;
+    enum config_when_full when_full;
+    enum config_sync sync;
+    int64_t sync_interval_us;
+};
+
+struct config_postgres {
+    char *dsn; // "" means libpq's own environment; wiped when freed (it may hold a password)
+    unsigned connections;
+    unsigned batch_events;
+    uint64_t batch_bytes;
+    int64_t linger_us;
+    int64_t connect_timeout_us, statement_timeout_us;
+    int64_t retry_base_us, retry_cap_us;
+    enum config_migrate migrate;
+};
+
+struct config_admin {
+    char *listen; // "ADDRESS:PORT", "[v6]:PORT"; NULL: no HTTP listener
+    char *host;   // its address part
+    unsigned short port;
+    char *token; // NULL: loopback only; wiped when freed
+};
+
+struct config {
+    char *path; // of the file, absolute
+    char *dir;  // of the file, absolute: relative paths start here
+    char *state_dir, *runtime_dir;
+    int64_t shutdown_timeout_us;
+    enum log_level log_level;
+    enum log_target log_target;
+    struct config_auth *auth;
+    size_t n_auth;
+    struct config_stream *streams;
+    size_t n_streams;
+    struct config_table *tables;
+    size_t n_tables;
+    struct config_spool spool;
+    struct config_postgres postgres;
+    struct config_admin admin;
+    bool has_jobs; // a "jobs" section is there; jobs are not run by this version
+};
+
+// One fault: where (line of the file, JSON Pointer) and what, with the remedy.
+struct config_fault {
+    unsigned line; // 0: unknown
+    char pointer[256];
+    char message[STATUS_DETAIL_MAX];
+};
+
+struct config_faults {
+    struct config_fault *items;
+    size_t count;
+};
+
+// NULL when there is any fault; then `faults_r` holds all of them. Free both with their functions.
+struct config *config_load(const char *path, struct config_faults *faults_r);
+void config_free(struct config **config);
+// Adds a fault (used by config_load and by owners that check further: schemas, mappings).
+void config_faults_add(struct config_faults *faults, unsigned line, const char *pointer,
+                       const char *format, ...) __attribute__((format(printf, 4, 5)));
+void config_faults_free(struct config_faults *faults);
+
+// config/cxsink.schema.json, generated from the settings table.
+void config_print_schema(struct buf *out);
+// The reference in Markdown, one line a setting, from the same table.
+void config_print_reference(struct buf *out);
+
+// Names the settings that differ between two configurations and need a restart (state_dir,
+// runtime_dir, spool directory bounds excepted, admin.listen...), comma-separated; "" when none.
+void config_restart_needed(const struct config *old, const struct config *new, struct buf *out);
+
+#endif

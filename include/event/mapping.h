@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an event's tape to the cells of one table row: which JSON Pointer feeds which column, and
+// how a JSON value becomes a PostgreSQL value of the column's type. Pure.
+//
+// A row is the cells of all columns, in the mapping's order, one after the other: a big-endian
+// int32 length (-1: NULL) and that many bytes, exactly an element of a binary array (PostgreSQL
+// chapter 55, and array_recv). The encoding of a column is either the type's binary form or text.
+#ifndef CXSINK_EVENT_MAPPING_H
+#define CXSINK_EVENT_MAPPING_H
+
+#include "core/buf.h"
+#include "core/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tape;
+
+// Type OIDs that never change (pg_type.dat).
+enum {
+    PG_BOOL = 16,
+    PG_BYTEA = 17,
+    PG_INT8 = 20,
+    PG_INT2 = 21,
+    PG_INT4 = 23,
+    PG_TEXT = 25,
+    PG_JSON = 114,
+    PG_FLOAT4 = 700,
+    PG_FLOAT8 = 701,
+    PG_BPCHAR = 1042,
+    PG_VARCHAR = 1043,
+    PG_DATE = 1082,
+    PG_TIME = 1083,
+    PG_TIMESTAMP = 1114,
+    PG_TIMESTAMPTZ = 1184,
+    PG_NUMERIC = 1700,
+    PG_UUID = 2950,
+    PG_JSONB = 3802,
+};
+
+struct mapping_column {
+    const char *name;    // of the column
+    const char *pointer; // RFC 6901, into the event
+    uint32_t type;  // OID from the catalog; 0: not known yet, taken as jsonb-like "any" by check
+    int32_t typmod; // pg_attribute.atttypmod: varchar(255) has 259; -1: none
+    bool not_null;  // NOT NULL (whatever the default: the column is always written)
+};
+
+struct mapping;
+
+// Compiles; `key` are indexes into `columns` (1 to MAPPING_KEY_MAX). Strings are copied.
+// STATUS_INVALID for a bad pointer.
+#define MAPPING_COLUMNS_MAX 256
+#define MAPPING_KEY_MAX 8
+enum status_code mapping_compile(const struct mapping_column *columns, size_t n_columns,
+                                 const unsigned *key, size_t n_key, struct mapping **mapping_r,
+                                 struct status *st) STATUS_MUST_CHECK;
+void mapping_destroy(struct mapping **mapping);
+
+// How column `i` travels: the array's element type (the column's own type in binary form, or
+// PG_TEXT, in which case the statement casts).
+uint32_t mapping_wire_type(const struct mapping *mapping, size_t i);
+size_t mapping_columns(const struct mapping *mapping);
+
+// Why a value cannot be held.
+struct mapping_fault {
+    const char *column; // of the mapping
+    char message[160];  // expected and found, without the value itself
+};
+
+// Appends the row's cells to `cells` and sets the hash of its key cells. All faulty columns are
+// found; `faults_r` takes the first `max_faults` of them. Returns how many there are: 0 is a row.
+// On faults `cells` is left as it was.
+size_t mapping_extract(const struct mapping *mapping, const struct tape *tape, struct buf *cells,
+                       uint64_t *key_hash_r, struct mapping_fault *faults_r, size_t max_faults);
+
+#endif

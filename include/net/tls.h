@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// One TLS policy for the stream and for requests: TLS 1.2 at least, certificate and host name
+// verified always, the system's trust store or a CA file of one's own, an optional client
+// certificate.
+#ifndef CXSINK_NET_TLS_H
+#define CXSINK_NET_TLS_H
+
+#include "core/status.h"
+
+struct ssl_ctx_st;
+
+struct tls_settings {
+    const char *ca_file;   // NULL: the system's store
+    const char *cert_file; // client certificate chain, PEM; NULL: none
+    const char *key_file;  // its key, PEM
+};
+
+// A new SSL_CTX with one reference (free with tls_context_free). NULL with a sentence that names
+// the file when one cannot be used.
+struct ssl_ctx_st *tls_context_create(const struct tls_settings *settings,
+                                      struct status *st) STATUS_MUST_CHECK;
+void tls_context_free(struct ssl_ctx_st **context);
+// Applies the same settings to a context that a library made (CURLOPT_SSL_CTX_FUNCTION).
+enum status_code tls_context_apply(struct ssl_ctx_st *context, const struct tls_settings *settings,
+                                   struct status *st) STATUS_MUST_CHECK;
+
+#endif

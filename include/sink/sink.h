@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sink: rows and dead letters in, transactions out. A row goes to the lane that the hash of its
+// key names; a lane has one connection, one open batch and one batch in flight, so that the
+// versions of a key keep their order. A batch is one transaction: the upserts, its dead letters and
+// the stream state.
+//
+// Structure: struct sink owns the tables (statements, mapping) and the lanes (sink/writer); a lane
+// owns its struct batch pair (sink/batch); sink/isolate finds the bad rows of a refused batch.
+//
+// Everything that was pushed and is not committed is in memory only and belongs to the source
+// (spool, file, dead letters), which reads it again after sink_reset().
+#ifndef CXSINK_SINK_SINK_H
+#define CXSINK_SINK_SINK_H
+
+#include "core/status.h"
+#include "core/uuid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct config;
+struct config_table;
+struct loop;
+struct mapping;
+struct resolver;
+struct sink;
+
+// X(identifier, name, sentence)
+#define SINK_STATES(X)                                                                  \
+    X(DOWN, "down", "not connected to PostgreSQL")                                      \
+    X(CONNECTING, "connecting", "connecting to PostgreSQL")                             \
+    X(PREPARING, "preparing", "reading the catalog, checking migrations")               \
+    X(READY, "ready", "writing")                                                        \
+    X(RETRYING, "retrying", "PostgreSQL refused for now, trying again")                 \
+    X(BLOCKED, "blocked", "PostgreSQL refuses until somebody mends it; still spooling") \
+    X(STOPPED, "stopped", "closed")
+
+enum sink_state {
+#define SINK_ENUM(id, name, sentence) SINK_##id,
+    SINK_STATES(SINK_ENUM)
+#undef SINK_ENUM
+};
+
+enum sink_push { SINK_TAKEN, SINK_BUSY };
+
+// Where a row or a dead letter comes from.
+struct sink_origin {
+    uint64_t seq;        // of the source; never decreasing
+    int64_t received_us; // wall clock
+    const char *stream;  // interned by the caller: valid as long as the sink
+    int64_t dead_id;     // of the dead letter that is being replayed; 0: none
+};
+
+struct sink_callbacks {
+    // Everything up to and including `seq` is committed.
+    void (*acked)(void *owner, uint64_t seq);
+    // After SINK_BUSY: there is room again.
+    void (*room)(void *owner);
+    void (*state)(void *owner, enum sink_state from, enum sink_state to, const struct status *st);
+    // The catalog was read, or changed: mappings are new; what was pushed is forgotten. Read again
+    // from the oldest unacknowledged record.
+    void (*restarted)(void *owner);
+    // The raw frame of a row that PostgreSQL refused, for its dead letter: appended to `payload`.
+    // False when it cannot be had (the dead letter is then written without).
+    bool (*payload)(void *owner, uint64_t seq, struct buf *payload);
+    // Dead letters were written (audit, log): how many of a stream and reason, and one id.
+    void (*dead)(void *owner, const char *stream, const char *reason, uint64_t count,
+                 int64_t example_id);
+};
+
+struct sink_settings {
+    struct loop *loop;
+    struct resolver *resolver;
+    const struct config *config; // postgres and tables; must outlive the sink
+    struct uuid source;          // names the source in cxsink.dead_letters, for ever
+    struct sink_callbacks callbacks;
+    void *owner;
+};
+
+struct sink *sink_create(const struct sink_settings *settings);
+void sink_destroy(struct sink **sink);
+// Starts to connect. Until the catalog was read nothing can be pushed.
+void sink_start(struct sink *sink);
+// Forgets what is in memory, takes the new configuration (mappings, batch and connection settings),
+// connects anew where the DSN changed. The `restarted` callback follows.
+void sink_reconfigure(struct sink *sink, const struct config *config);
+
+// The compiled mapping of a table, NULL until the catalog was read. Valid until `restarted`.
+const struct mapping *sink_mapping(const struct sink *sink, size_t table);
+
+// One row: cells as mapping_extract wrote them (copied).
+enum sink_push sink_push_row(struct sink *sink, size_t table, const struct sink_origin *origin,
+                             uint64_t key_hash, const struct buf *cells);
+// One dead letter. `detail` is a JSON array; `payload` the raw frame (copied).
+enum sink_push sink_push_dead(struct sink *sink, const struct sink_origin *origin,
+                              const char *reason, const char *detail, size_t detail_len,
+                              const char *payload, size_t payload_len);
+// Sends what is open without waiting for linger (end of a drain).
+void sink_flush(struct sink *sink);
+// Nothing open and nothing in flight.
+bool sink_idle(const struct sink *sink);
+
+enum sink_state sink_state(const struct sink *sink);
+const char *sink_state_name(enum sink_state state);
+// The last trouble while not READY; code STATUS_OK when there is none.
+const struct status *sink_trouble(const struct sink *sink);
+
+struct sink_stats {
+    uint64_t inserted, updated, unchanged, dead; // committed since the start
+    uint64_t batches, retries;
+    uint64_t open_events, in_flight_events;
+    unsigned connections_ready, connections_total;
+};
+void sink_stat(const struct sink *sink, struct sink_stats *stats_r);
+
+#endif
