@@ -29,12 +29,13 @@ sim := main
 
 # Folders by level; an archive each. A test links its own folder and the levels below.
 level0 := core
-level1 := config json schema spool net
-level2 := event auth stream pg
-level3 := sink
-level4 := ops
-level5 := app cli
-folders := $(level5) $(level4) $(level3) $(level2) $(level1) $(level0)
+level1 := config json spool net
+level2 := schema auth stream pg
+level3 := event
+level4 := sink
+level5 := ops
+level6 := app cli
+folders := $(level6) $(level5) $(level4) $(level3) $(level2) $(level1) $(level0)
 
 # --- flags ---------------------------------------------------------------------------------------
 packages := libwebsockets libpq json-c openssl libsystemd libcurl libpcre2-8
@@ -103,7 +104,7 @@ below_event := event json schema core
 below_auth := auth net config core
 below_stream := stream net config core
 below_pg := pg net config core
-below_sink := sink event auth stream pg $(level1) core
+below_sink := sink $(level3) $(level2) $(level1) core
 below_ops := ops $(below_sink)
 below_app := $(folders)
 below_cli := $(folders)
