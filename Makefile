@@ -57,6 +57,8 @@ ldflags := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZE),-fsanitize=
 package_cflags = $(shell pkg-config --cflags $(packages))
 package_libs = $(shell pkg-config --libs $(packages)) -lm -lpthread
 
+# V=1 shows whole command lines
+quiet = $(if $(V),,@echo '  $(1) $@';)
 obj := $(BUILD)/obj
 lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
@@ -75,11 +77,11 @@ $(foreach f,$(folders) sim,$(eval $(call folder_rules,$(f))))
 
 $(obj)/%.o: src/%.c | $(BUILD)/packages-found
 	@mkdir -p $(@D)
-	$(CC) $(cflags) $(package_cflags) -c $< -o $@
+	$(call quiet,CC)$(CC) $(cflags) $(package_cflags) -c $< -o $@
 
 $(obj)/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
-	$(CC) $(cflags) $(package_cflags) -c $< -o $@
+	$(call quiet,CC)$(CC) $(cflags) $(package_cflags) -c $< -o $@
 
 $(BUILD)/packages-found:
 	@mkdir -p $(@D)
@@ -88,10 +90,10 @@ $(BUILD)/packages-found:
 	@touch $@
 
 $(BUILD)/cxsink: $(archives)
-	$(CC) $(ldflags) -o $@ -Wl,--start-group $(archives) -Wl,--end-group $(package_libs)
+	$(call quiet,LD)$(CC) $(ldflags) -o $@ -Wl,--start-group $(archives) -Wl,--end-group $(package_libs)
 
 $(BUILD)/cxsink-sim: $(lib)/sim.a $(lib)/core.a
-	$(CC) $(ldflags) -o $@ $(lib)/sim.a $(lib)/core.a $(package_libs)
+	$(call quiet,LD)$(CC) $(ldflags) -o $@ $(lib)/sim.a $(lib)/core.a $(package_libs)
 
 # --- unit tests: tests/unit/FOLDER/MODULE_test.c -------------------------------------------------
 below_core := core
@@ -113,9 +115,10 @@ unit_sources := $(wildcard tests/unit/*/*_test.c)
 unit_tests := $(unit_sources:tests/unit/%.c=$(BUILD)/unit/%)
 .SECONDARY:
 .SECONDEXPANSION:
-$(BUILD)/unit/%: tests/unit/%.c $$(below_$$(*D):%=$(lib)/%.a)
+archives_below = $(below_$(1):%=$(lib)/%.a)
+$(BUILD)/unit/%: tests/unit/%.c $$(call archives_below,$$(*D))
 	@mkdir -p $(@D)
-	$(CC) $(cflags) $(package_cflags) -Itests/unit $< -o $@ $(ldflags) -Wl,--start-group \
+	$(call quiet,LD)$(CC) $(cflags) $(package_cflags) -Itests/unit $< -o $@ $(ldflags) -Wl,--start-group \
 	  $(filter %.a,$^) -Wl,--end-group -lcmocka $(package_libs)
 
 unit: $(unit_tests)

@@ -10,56 +10,56 @@
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
-// X(identifier, type, name, label 1 or NULL, label 2 or NULL, help)
-#define METRIC_TABLE(X)                                                                   \
-    X(EVENTS_RECEIVED, COUNTER, "cxsink_events_received_total", "stream", NULL,           \
-      "Events that are durable in the spool")                                             \
-    X(EVENTS_COMMITTED, COUNTER, "cxsink_events_committed_total", "stream", "result",     \
-      "Events committed to PostgreSQL, by what the upsert did")                           \
-    X(EVENTS_REJECTED, COUNTER, "cxsink_events_rejected_total", "stream", "reason",       \
-      "Events that became dead letters, by reason")                                       \
-    X(EVENTS_DROPPED, COUNTER, "cxsink_events_dropped_total", "stream", "policy",         \
-      "Events dropped because the spool was full, by policy")                             \
-    X(RECEIVED_BYTES, COUNTER, "cxsink_received_bytes_total", "stream", NULL,             \
-      "Bytes of event payload received")                                                  \
-    X(STREAM_CONNECTS, COUNTER, "cxsink_stream_connects_total", "stream", NULL,           \
-      "Successful WebSocket handshakes")                                                  \
-    X(STREAM_DISCONNECTS, COUNTER, "cxsink_stream_disconnects_total", "stream", "code",   \
-      "Ended connections and failed attempts, by close code or kind")                     \
-    X(TOKEN_REFRESHES, COUNTER, "cxsink_token_refreshes_total", "auth", "result",         \
-      "Token requests, by result")                                                        \
-    X(BATCHES, COUNTER, "cxsink_batches_total", "result", NULL,                           \
-      "Batches finished, by result (committed, isolated, retried)")                       \
-    X(BATCH_RETRIES, COUNTER, "cxsink_batch_retries_total", "sqlstate", NULL,             \
-      "Batches that PostgreSQL refused and that are tried again, by SQLSTATE")            \
-    X(HTTP_REQUESTS, COUNTER, "cxsink_http_requests_total", "api", "status",              \
-      "HTTP requests sent, by status or kind of failure")                                 \
-    X(SPOOL_CORRUPT, COUNTER, "cxsink_spool_corrupt_total", NULL, NULL,                   \
-      "Damaged places skipped while reading the spool")                                   \
-    X(STREAM_CONNECTED, GAUGE, "cxsink_stream_connected", "stream", NULL,                 \
-      "1 while the stream's WebSocket is open")                                           \
-    X(SPOOL_EVENTS, GAUGE, "cxsink_spool_events", NULL, NULL,                             \
-      "Events in the spool that are not yet committed to PostgreSQL")                     \
-    X(SPOOL_BYTES, GAUGE, "cxsink_spool_bytes", NULL, NULL, "Bytes of the spool's files") \
-    X(SPOOL_OLDEST, GAUGE, "cxsink_spool_oldest_seconds", NULL, NULL,                     \
-      "Age of the oldest event that is not yet committed")                                \
-    X(PG_CONNECTIONS, GAUGE, "cxsink_pg_connections", "state", NULL,                      \
-      "Connections to PostgreSQL, by state")                                              \
-    X(TOKEN_EXPIRY, GAUGE, "cxsink_token_expiry_timestamp_seconds", "auth", NULL,         \
-      "When the token in use expires, Unix time")                                         \
-    X(BUILD_INFO, GAUGE, "cxsink_build_info", "version", NULL, "Always 1")                \
-    X(COMMIT_LATENCY, HISTOGRAM, "cxsink_commit_latency_seconds", "stream", NULL,         \
-      "From the frame's receipt to COMMIT")                                               \
-    X(BATCH_EVENTS, HISTOGRAM, "cxsink_batch_events", NULL, NULL, "Events in a batch")    \
-    X(BATCH_SECONDS, HISTOGRAM, "cxsink_batch_seconds", NULL, NULL,                       \
-      "From sending a batch to its COMMIT")                                               \
-    X(SPOOL_SYNC, HISTOGRAM, "cxsink_spool_sync_seconds", NULL, NULL,                     \
-      "Time of one group commit of the spool (write and fdatasync)")                      \
-    X(LOOP_STALL, HISTOGRAM, "cxsink_loop_stall_seconds", NULL, NULL,                     \
+// X(identifier, type, buckets of a histogram, name, label 1 or NULL, label 2 or NULL, help)
+#define METRIC_TABLE(X)                                                                         \
+    X(EVENTS_RECEIVED, COUNTER, none, "cxsink_events_received_total", "stream", NULL,           \
+      "Events that are durable in the spool")                                                   \
+    X(EVENTS_COMMITTED, COUNTER, none, "cxsink_events_committed_total", "stream", "result",     \
+      "Events committed to PostgreSQL, by what the upsert did")                                 \
+    X(EVENTS_REJECTED, COUNTER, none, "cxsink_events_rejected_total", "stream", "reason",       \
+      "Events that became dead letters, by reason")                                             \
+    X(EVENTS_DROPPED, COUNTER, none, "cxsink_events_dropped_total", "stream", "policy",         \
+      "Events dropped because the spool was full, by policy")                                   \
+    X(RECEIVED_BYTES, COUNTER, none, "cxsink_received_bytes_total", "stream", NULL,             \
+      "Bytes of event payload received")                                                        \
+    X(STREAM_CONNECTS, COUNTER, none, "cxsink_stream_connects_total", "stream", NULL,           \
+      "Successful WebSocket handshakes")                                                        \
+    X(STREAM_DISCONNECTS, COUNTER, none, "cxsink_stream_disconnects_total", "stream", "code",   \
+      "Ended connections and failed attempts, by close code or kind")                           \
+    X(TOKEN_REFRESHES, COUNTER, none, "cxsink_token_refreshes_total", "auth", "result",         \
+      "Token requests, by result")                                                              \
+    X(BATCHES, COUNTER, none, "cxsink_batches_total", "result", NULL,                           \
+      "Batches finished, by result (committed, isolated, retried)")                             \
+    X(BATCH_RETRIES, COUNTER, none, "cxsink_batch_retries_total", "sqlstate", NULL,             \
+      "Batches that PostgreSQL refused and that are tried again, by SQLSTATE")                  \
+    X(HTTP_REQUESTS, COUNTER, none, "cxsink_http_requests_total", "api", "status",              \
+      "HTTP requests sent, by status or kind of failure")                                       \
+    X(SPOOL_CORRUPT, COUNTER, none, "cxsink_spool_corrupt_total", NULL, NULL,                   \
+      "Damaged places skipped while reading the spool")                                         \
+    X(STREAM_CONNECTED, GAUGE, none, "cxsink_stream_connected", "stream", NULL,                 \
+      "1 while the stream's WebSocket is open")                                                 \
+    X(SPOOL_EVENTS, GAUGE, none, "cxsink_spool_events", NULL, NULL,                             \
+      "Events in the spool that are not yet committed to PostgreSQL")                           \
+    X(SPOOL_BYTES, GAUGE, none, "cxsink_spool_bytes", NULL, NULL, "Bytes of the spool's files") \
+    X(SPOOL_OLDEST, GAUGE, none, "cxsink_spool_oldest_seconds", NULL, NULL,                     \
+      "Age of the oldest event that is not yet committed")                                      \
+    X(PG_CONNECTIONS, GAUGE, none, "cxsink_pg_connections", "state", NULL,                      \
+      "Connections to PostgreSQL, by state")                                                    \
+    X(TOKEN_EXPIRY, GAUGE, none, "cxsink_token_expiry_timestamp_seconds", "auth", NULL,         \
+      "When the token in use expires, Unix time")                                               \
+    X(BUILD_INFO, GAUGE, none, "cxsink_build_info", "version", NULL, "Always 1")                \
+    X(COMMIT_LATENCY, HISTOGRAM, seconds, "cxsink_commit_latency_seconds", "stream", NULL,      \
+      "From the frame's receipt to COMMIT")                                                     \
+    X(BATCH_EVENTS, HISTOGRAM, count, "cxsink_batch_events", NULL, NULL, "Events in a batch")   \
+    X(BATCH_SECONDS, HISTOGRAM, short, "cxsink_batch_seconds", NULL, NULL,                      \
+      "From sending a batch to its COMMIT")                                                     \
+    X(SPOOL_SYNC, HISTOGRAM, short, "cxsink_spool_sync_seconds", NULL, NULL,                    \
+      "Time of one group commit of the spool (write and fdatasync)")                            \
+    X(LOOP_STALL, HISTOGRAM, short, "cxsink_loop_stall_seconds", NULL, NULL,                    \
       "Time of one turn of the event loop, without its sleep")
 
 enum metric {
-#define METRIC_ENUM(id, type, name, label1, label2, help) METRIC_##id,
+#define METRIC_ENUM(id, type, buckets, name, label1, label2, help) METRIC_##id,
     METRIC_TABLE(METRIC_ENUM)
 #undef METRIC_ENUM
         METRIC_COUNT

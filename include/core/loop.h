@@ -2,18 +2,16 @@
 // The one event loop: libwebsockets' default poll loop, with foreign descriptors (libpq, libcurl,
 // signalfd, eventfd) watched beside its own, posts for the next turn, and deferred freeing.
 //
-// Structure: a struct loop owns the lws_context, one vhost that carries the watches, the timer
-// heap (core/timer.h), the list of posts and the list of objects to free. A struct loop_watch is
-// one watched descriptor. All of it belongs to one thread.
+// Structure: a struct loop owns the lws_context and one epoll instance that holds every foreign
+// descriptor, the timerfd of the timer heap (core/timer.h) among them; libwebsockets polls the
+// epoll descriptor as one raw file. A struct loop_watch is one watched descriptor. All of it
+// belongs to one thread.
 //
-// Traps of libwebsockets solved here and nowhere else:
-//  - an adopted descriptor is closed by libwebsockets: every watch holds a dup of its own;
-//  - 4.1 loses a request for POLLOUT made inside the writeable callback: write interest is armed
-//    again at the start of the next turn;
-//  - a library may put another socket on the same number (PQconnectPoll): loop_watch_update()
-//    compares inodes and adopts anew;
-//  - a watch may be closed inside its own callback: the wsi goes asynchronously, and a wsi that is
-//    no longer a watch's current one calls nobody.
+// Why epoll inside: adopting each descriptor in libwebsockets has three traps (it closes what it
+// adopted; 4.1 loses a request for POLLOUT made inside the writeable callback; a library may put
+// another socket on the same number, as PQconnectPoll does). With one adopted descriptor the first
+// two cannot happen, and the third is solved in loop_watch_update() alone: the kernel forgets a
+// closed socket by itself, so that registering the number again is always right.
 #ifndef CXSINK_CORE_LOOP_H
 #define CXSINK_CORE_LOOP_H
 
@@ -46,9 +44,10 @@ void loop_run(struct loop *loop);
 void loop_turn(struct loop *loop, bool wait);
 void loop_stop(struct loop *loop);
 
-// Monotonic and wall time, read once a turn (and whenever loop_refresh_time is called).
-struct mono loop_now(const struct loop *loop);
-int64_t loop_wall_us(const struct loop *loop);
+// Monotonic and wall time, read once a turn: at the first call after the loop woke up (and whenever
+// loop_refresh_time is called).
+struct mono loop_now(struct loop *loop);
+int64_t loop_wall_us(struct loop *loop);
 void loop_refresh_time(struct loop *loop);
 // Turns since the start; the watchdog looks at it.
 uint64_t loop_turns(const struct loop *loop);
