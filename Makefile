@@ -13,7 +13,7 @@ CC ?= gcc
 # --- sources, in the order of the layers ---------------------------------------------------------
 core := backoff buf clock counter fsio hash log loop mem status timer uuid
 config := load secret settings units
-json := number pointer tape text
+json := members number pointer tape text
 schema := compile format regex validate
 spool := segment spool
 net := http resolve tls
@@ -23,8 +23,8 @@ stream := session ws
 pg := catalog conn migrate
 sink := batch isolate sink writer
 ops := admin audit metrics
-app := daemon main
-cli := check dead load migrate status spool validate
+app := daemon pipeline report streams
+cli := check common dead load main migrate run spool status validate
 sim := main
 
 # Folders by level; an archive each. A test links its own folder and the levels below.
@@ -34,8 +34,9 @@ level2 := schema auth stream pg
 level3 := event
 level4 := sink
 level5 := ops
-level6 := app cli
-folders := $(level6) $(level5) $(level4) $(level3) $(level2) $(level1) $(level0)
+level6 := app
+level7 := cli
+folders := $(level7) $(level6) $(level5) $(level4) $(level3) $(level2) $(level1) $(level0)
 
 # --- flags ---------------------------------------------------------------------------------------
 packages := libwebsockets libpq json-c openssl libsystemd libcurl libpcre2-8

@@ -41,7 +41,7 @@ enum tape_kind {
 enum {
     TAPE_ESCAPED = 1,   // a string with at least one backslash
     TAPE_HAS_NUL = 2,   // a string with U+0000 (always escaped)
-    TAPE_NON_ASCII = 4, // a string with bytes over 0x7f, or with any \u escape
+    TAPE_NON_ASCII = 4, // a string with bytes over 0x7f
     TAPE_KEY = 8,       // a string that names a member
     TAPE_DECIMAL = 16,  // a number with '.', 'e' or 'E'; without it, the text is -?digits
 };
