@@ -12,18 +12,18 @@ CC ?= gcc
 
 # --- sources, in the order of the layers ---------------------------------------------------------
 core := backoff buf clock counter fsio hash log loop mem status timer uuid
-config := load secret settings units
+config := equal load secret settings units
 json := members number pointer tape text
 schema := compile format regex validate
 spool := segment spool
-net := http resolve tls
-event := decode mapping
+net := http http_result http_setup resolve tls
+event := cell decode mapping time
 auth := token
-stream := session ws
+stream := session session_end session_rx session_watch url ws
 pg := catalog conn migrate
-sink := batch isolate sink writer
+sink := account arrays batch batch_plan isolate prepare sink transact upsert writer writer_isolate
 ops := admin audit metrics
-app := daemon pipeline report streams
+app := daemon flow pipeline report streams
 cli := check common dead load main migrate run spool status validate
 sim := main
 
