@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands share: finding and loading the configuration, saying what is wrong.
+#ifndef CXSINK_CLI_COMMON_H
+#define CXSINK_CLI_COMMON_H
+
+#include "config/load.h"
+
+#include <stdbool.h>
+
+// -c, else $CXSINK_CONFIG, else /etc/cxsink/cxsink.json.
+const char *cli_config_path(const char *given);
+// Loads it; prints every fault on stderr and returns NULL when there are some (exit code 78).
+struct config *cli_load_config(const char *given);
+// FILE:LINE: POINTER: message, one line a fault, or a JSON array with `json`.
+void cli_print_faults(const char *path, const struct config_faults *faults, bool json);
+// Prints "cxsink COMMAND: what; see cxsink COMMAND --help" and returns EXIT_WRONG_USAGE.
+int cli_usage_error(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the daemon share: the one object that knows every stage.
+//
+// Structure: a struct daemon owns the loop, the resolver, the HTTP client, the audit log, the
+// spool, the sink, the pipeline, the admin endpoint, a struct app_token for each configured
+// credential and a struct app_stream for each stream. Configurations are counted (struct
+// config_ref), because a session or a token that a reload left alone keeps looking at the one it
+// was made with.
+#ifndef CXSINK_APP_DAEMON_PRIV_H
+#define CXSINK_APP_DAEMON_PRIV_H
+
+#include "app/pipeline.h"
+#include "auth/token.h"
+#include "config/load.h"
+#include "core/counter.h"
+#include "core/loop.h"
+#include "core/timer.h"
+#include "net/http.h"
+#include "net/resolve.h"
+#include "ops/admin.h"
+#include "ops/audit.h"
+#include "sink/sink.h"
+#include "spool/spool.h"
+#include "stream/session.h"
+
+struct config_ref {
+    struct config *config;
+    unsigned refs;
+};
+
+struct daemon;
+
+struct app_token {
+    struct config_ref *ref;
+    const struct config_auth *config; // in ref->config
+    struct token *token;
+    struct metric_series *expiry;
+};
+
+struct app_stream {
+    struct daemon *daemon;
+    struct config_ref *ref;
+    const struct config_stream *config; // in ref->config
+    const char *name;                   // interned: as long as the daemon
+    struct app_token *token;            // NULL: none
+    struct token_waiter *waiter;
+    struct session *session;
+    uint64_t pending;      // appended since the last group commit
+    uint64_t received;     // since the start
+    int64_t last_event_us; // wall clock, 0: none yet
+    bool starved;          // the spool had no room for a message
+    struct metric_series *received_events, *received_bytes, *connected;
+};
+
+enum daemon_phase { DAEMON_RUNNING, DAEMON_DRAINING };
+
+struct daemon {
+    const char *path; // of the configuration
+    enum daemon_phase phase;
+    struct loop *loop;
+    struct config_ref *ref; // the configuration in force
+    struct schema_set *schemas;
+    struct resolver *resolver;
+    struct http_client *http;
+    struct audit *audit;
+    struct spool *spool;
+    struct sink *sink;
+    struct pipeline *pipeline;
+    struct admin *admin;
+    struct config_ref *admin_ref; // the configuration that it was made with
+    struct app_token **tokens;
+    size_t n_tokens;
+    struct app_stream **streams;
+    size_t n_streams;
+    char **names; // interned stream names
+    size_t n_names;
+    int signal_fd;
+    struct loop_watch *signal_watch;
+    struct timer commit_timer, pump_timer, tick_timer, drain_timer, deadline_timer, watchdog_timer;
+    bool pump_posted;
+    bool commit_failing;
+    int64_t started_us;
+    struct metric_series *sync_seconds;
+};
+
+// app/streams.c: sessions and tokens, and where their events go.
+const char *app_intern(struct daemon *d, const char *name, size_t length);
+// Makes what the configuration in force asks for, keeps what did not change, ends the rest.
+bool app_streams_apply(struct daemon *d, struct status *st);
+void app_streams_start(struct daemon *d);
+void app_streams_stop(struct daemon *d);
+bool app_streams_stopped(const struct daemon *d);
+void app_streams_destroy(struct daemon *d);
+// There is room in the spool again.
+void app_streams_resume(struct daemon *d);
+struct config_ref *config_ref_new(struct config *config);
+struct config_ref *config_ref_take(struct config_ref *ref);
+void config_ref_drop(struct config_ref **ref);
+
+// app/flow.c: frames into the spool, records through the pipeline, acknowledgements back.
+enum session_verdict flow_message(struct app_stream *stream, enum session_frame frame,
+                                  const char *data, size_t length);
+void flow_commit(struct daemon *d);
+void flow_pump_soon(struct daemon *d);
+void flow_init(struct daemon *d);
+struct spool_settings flow_spool_settings(struct daemon *d, const struct config *config,
+                                          const char *dir);
+struct sink_callbacks flow_sink_callbacks(void);
+
+// app/report.c: what is told about it all.
+void report_status(void *daemon, struct buf *out);
+bool report_ready(void *daemon, struct buf *reasons);
+void report_metrics(void *daemon, struct buf *out);
+// One sentence for systemd's status line.
+void report_sentence(struct daemon *d, struct buf *out);
+
+#endif

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/pipeline.h"
+
+#include "core/fsio.h"
+#include "core/mem.h"
+#include "schema/compile.h"
+
+#include <stdlib.h>
+
+#define SCHEMA_FILE_MAX (4u << 20)
+#define SCHEMA_FAULTS_MAX 32
+#define HELD_KEEP_BYTES (1u << 20)
+
+struct schema_set {
+    struct schema **items; // by stream; NULL: no validation
+    size_t count;
+};
+
+// --- schemas ---
+
+static void add_schema_faults(const struct config_stream *stream, const char *pointer,
+                              const struct schema_fault *found, size_t count,
+                              struct config_faults *faults)
+{
+    for (size_t i = 0; i < count && i < SCHEMA_FAULTS_MAX; i++)
+        config_faults_add(faults, 0, pointer, "%s:%u:%u: %s: %s", stream->schema, found[i].line,
+                          found[i].column, found[i].pointer[0] ? found[i].pointer : "(root)",
+                          found[i].message);
+}
+
+static struct schema *load_schema(const struct config_stream *stream, struct config_faults *faults)
+{
+    struct buf text = {0};
+    struct status st = {0};
+    struct schema *schema = NULL;
+    char *pointer = mem_printf("/streams/%s/schema", stream->name);
+    struct schema_fault *found = mem_zalloc(SCHEMA_FAULTS_MAX * sizeof(*found));
+    size_t n_found = 0;
+    if (fsio_read_file(stream->schema, SCHEMA_FILE_MAX, &text, &st) != STATUS_OK) {
+        config_faults_add(faults, 0, pointer, "%s", st.detail);
+    } else if (schema_compile(stream->schema, text.data != NULL ? text.data : "", text.len, &schema,
+                              found, SCHEMA_FAULTS_MAX, &n_found, &st) != STATUS_OK) {
+        if (n_found == 0)
+            config_faults_add(faults, 0, pointer, "%s", st.detail);
+        add_schema_faults(stream, pointer, found, n_found, faults);
+        schema = NULL;
+    }
+    free(found);
+    free(pointer);
+    buf_deinit(&text);
+    return schema;
+}
+
+struct schema_set *schema_set_load(const struct config *config, struct config_faults *faults)
+{
+    struct schema_set *set = mem_zalloc(sizeof(*set));
+    size_t before = faults->count;
+    set->count = config->n_streams;
+    set->items = mem_zalloc(set->count * sizeof(struct schema *));
+    for (size_t i = 0; i < set->count; i++) {
+        if (config->streams[i].schema != NULL)
+            set->items[i] = load_schema(&config->streams[i], faults);
+    }
+    if (faults->count != before)
+        schema_set_free(&set);
+    return set;
+}
+
+void schema_set_free(struct schema_set **pointer)
+{
+    struct schema_set *set = *pointer;
+    if (set == NULL)
+        return;
+    *pointer = NULL;
+    for (size_t i = 0; i < set->count; i++)
+        schema_destroy(&set->items[i]);
+    free(set->items);
+    free(set);
+}
+
+// --- pushing ---
+
+enum held { HELD_NOTHING, HELD_ROW, HELD_DEAD };
+
+struct pipeline {
+    const struct config *config;
+    const struct schema_set *schemas;
+    struct sink *sink;
+    struct decoder *decoder;
+    struct decode_result result;
+    struct buf cells;
+    // What met a full lane; a row's cells are in `cells`, a dead letter's parts in `result` and
+    // `held_payload`.
+    enum held held;
+    size_t held_table;
+    struct sink_origin held_origin;
+    struct buf held_payload;
+};
+
+struct pipeline *pipeline_create(void)
+{
+    struct pipeline *p = mem_zalloc(sizeof(*p));
+    p->decoder = decoder_create(&(struct decode_limits){0});
+    return p;
+}
+
+void pipeline_destroy(struct pipeline **pointer)
+{
+    struct pipeline *p = *pointer;
+    if (p == NULL)
+        return;
+    *pointer = NULL;
+    decoder_destroy(&p->decoder);
+    buf_deinit(&p->cells);
+    buf_deinit(&p->result.detail);
+    buf_deinit(&p->held_payload);
+    free(p);
+}
+
+void pipeline_use(struct pipeline *p, const struct config *config, const struct schema_set *schemas,
+                  struct sink *sink)
+{
+    p->config = config;
+    p->schemas = schemas;
+    p->sink = sink;
+    pipeline_forget(p);
+}
+
+void pipeline_forget(struct pipeline *p)
+{
+    p->held = HELD_NOTHING;
+    buf_clear(&p->held_payload);
+    buf_shrink(&p->held_payload, HELD_KEEP_BYTES);
+}
+
+bool pipeline_ready(const struct pipeline *p)
+{
+    return p->config->n_tables > 0 && sink_mapping(p->sink, 0) != NULL;
+}
+
+static enum sink_push push_dead(struct pipeline *p, const struct sink_origin *origin,
+                                const char *payload, size_t length)
+{
+    const struct decode_result *r = &p->result;
+    enum sink_push pushed =
+        sink_push_dead(p->sink, origin, r->reason, r->detail.data, r->detail.len, payload, length);
+    if (pushed == SINK_BUSY && p->held == HELD_NOTHING) {
+        p->held = HELD_DEAD;
+        p->held_origin = *origin;
+        buf_append(&p->held_payload, payload, length);
+    }
+    return pushed;
+}
+
+static enum sink_push push_row(struct pipeline *p, size_t table, const struct sink_origin *origin)
+{
+    enum sink_push pushed = sink_push_row(p->sink, table, origin, p->result.key_hash, &p->cells);
+    if (pushed == SINK_BUSY && p->held == HELD_NOTHING) {
+        p->held = HELD_ROW;
+        p->held_table = table;
+        p->held_origin = *origin;
+    }
+    return pushed;
+}
+
+static void decode_unknown(struct decode_result *result)
+{
+    result->is_row = false;
+    memcpy(result->reason, "stream.unknown", sizeof("stream.unknown"));
+    buf_clear(&result->detail);
+    buf_append_text(&result->detail,
+                    "[{\"message\":\"the configuration has no stream of this name any more\"}]");
+}
+
+enum sink_push pipeline_push(struct pipeline *p, size_t stream, enum decode_frame frame,
+                             const char *payload, size_t length, const struct sink_origin *origin)
+{
+    buf_clear(&p->cells);
+    if (stream == CONFIG_NONE) {
+        decode_unknown(&p->result);
+        return push_dead(p, origin, payload, length);
+    }
+    size_t table = p->config->streams[stream].table;
+    decode_event(p->decoder, p->schemas->items[stream], sink_mapping(p->sink, table), frame,
+                 payload, length, &p->cells, &p->result);
+    return p->result.is_row ? push_row(p, table, origin) : push_dead(p, origin, payload, length);
+}
+
+enum sink_push pipeline_retry(struct pipeline *p)
+{
+    enum sink_push pushed = SINK_TAKEN;
+    if (p->held == HELD_ROW)
+        pushed = push_row(p, p->held_table, &p->held_origin);
+    else if (p->held == HELD_DEAD)
+        pushed = push_dead(p, &p->held_origin, p->held_payload.data, p->held_payload.len);
+    if (pushed == SINK_TAKEN)
+        pipeline_forget(p);
+    return pushed;
+}

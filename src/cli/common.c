@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/common.h"
+
+#include "app/daemon.h"
+#include "core/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *cli_config_path(const char *given)
+{
+    const char *env = getenv("CXSINK_CONFIG");
+    if (given != NULL)
+        return given;
+    return env != NULL && env[0] != '\0' ? env : "/etc/cxsink/cxsink.json";
+}
+
+static void print_json(const char *path, const struct config_faults *faults)
+{
+    struct buf out = {0};
+    buf_append_text(&out, "[");
+    for (size_t i = 0; i < faults->count; i++) {
+        const struct config_fault *f = &faults->items[i];
+        buf_append_text(&out, i > 0 ? ",{\"file\":" : "{\"file\":");
+        buf_json_string(&out, path, strlen(path));
+        buf_printf(&out, ",\"line\":%u,\"pointer\":", f->line);
+        buf_json_string(&out, f->pointer, strlen(f->pointer));
+        buf_append_text(&out, ",\"message\":");
+        buf_json_string(&out, f->message, strlen(f->message));
+        buf_append_text(&out, "}");
+    }
+    printf("%s]\n", buf_text(&out));
+    buf_deinit(&out);
+}
+
+void cli_print_faults(const char *path, const struct config_faults *faults, bool json)
+{
+    if (json) {
+        print_json(path, faults);
+        return;
+    }
+    for (size_t i = 0; i < faults->count; i++) {
+        const struct config_fault *f = &faults->items[i];
+        fprintf(stderr, "%s:%u: %s: %s\n", path, f->line, f->pointer[0] ? f->pointer : "(root)",
+                f->message);
+    }
+}
+
+struct config *cli_load_config(const char *given)
+{
+    struct config_faults faults = {0};
+    const char *path = cli_config_path(given);
+    struct config *config = config_load(path, &faults);
+    cli_print_faults(path, &faults, false);
+    config_faults_free(&faults);
+    return config;
+}
+
+int cli_usage_error(const char *command, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "cxsink %s: ", command);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "; see `cxsink %s --help`\n", command);
+    va_end(args);
+    return EXIT_WRONG_USAGE;
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// cxsink: the command table and what is common to all commands.
+#include "app/daemon.h"
+#include "cli/commands.h"
+#include "cli/migrate.h"
+#include "cli/spool.h"
+#include "cli/validate.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct command {
+    const char *name;
+    int (*fn)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"run", cli_run, "the daemon, in the foreground"},
+    {"check", cli_check, "checks configuration, schemas and mappings; --connect: servers too"},
+    {"migrate", cli_migrate, "brings the database schema up to date"},
+    {"load", cli_load, "backfills NDJSON files through the same path"},
+    {"validate", cli_validate, "validates NDJSON against a JSON Schema"},
+    {"status", cli_status, "what the running daemon is doing"},
+    {"dead", cli_dead, "lists, shows and replays dead letters"},
+    {"spool", cli_spool, "looks into a spool"},
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(FILE *to)
+{
+    fputs("usage: cxsink COMMAND [OPTION...]\n\nCommands:\n", to);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
+    fputs("\nCommon options:\n"
+          "  -c, --config FILE   the configuration (else $CXSINK_CONFIG, else\n"
+          "                      /etc/cxsink/cxsink.json)\n"
+          "  -h, --help          help of a command\n"
+          "      --version       the version\n"
+          "\nExit codes: 0 done; 1 the answer is no; 64 wrong usage; 69 a server cannot be\n"
+          "reached; 70 a fault of cxsink; 78 configuration fault.\n",
+          to);
+}
+
+// `cxsink -c FILE COMMAND` is the same as `cxsink COMMAND -c FILE`: the command goes first.
+static int command_index(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0)
+            i++;
+        else if (argv[i][0] != '-')
+            return i;
+    }
+    return 0;
+}
+
+static int run_command(const struct command *command, int argc, char **argv, int index)
+{
+    for (int i = index; i > 1; i--) { // the options before it move behind it
+        char *kept = argv[i];
+        argv[i] = argv[i - 1];
+        argv[i - 1] = kept;
+    }
+    return command->fn(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    int index = command_index(argc, argv);
+    for (size_t i = 0; index > 0 && i < N_COMMANDS; i++) {
+        if (strcmp(argv[index], commands[i].name) == 0)
+            return run_command(&commands[i], argc, argv, index);
+    }
+    if (index > 0) {
+        fprintf(stderr, "cxsink: no command \"%s\"; see `cxsink --help`\n", argv[index]);
+        return EXIT_WRONG_USAGE;
+    }
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+        puts("cxsink " CXSINK_VERSION);
+        return EXIT_DONE;
+    }
+    bool wanted = argc > 1 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0);
+    print_help(wanted ? stdout : stderr);
+    return wanted ? EXIT_DONE : EXIT_WRONG_USAGE;
+}

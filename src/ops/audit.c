@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/audit.h"
+
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/fsio.h"
+#include "core/hash.h"
+#include "core/log.h"
+#include "core/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// Longest line that is looked at when finding the last one.
+#define TAIL_BYTES 65536
+#define HASH_MARK ",\"hash\":\""
+
+struct audit {
+    int fd;
+    char *path;
+    char last[HASH_SHA256_HEX_SIZE];
+    struct buf line, text;
+};
+
+static const char *find_last(const char *data, size_t length, const char *mark)
+{
+    size_t n = strlen(mark);
+    for (size_t i = length; i >= n; i--) {
+        if (memcmp(data + i - n, mark, n) == 0)
+            return data + i - n;
+    }
+    return NULL;
+}
+
+// Takes the hash of the last whole line. Returns whether a torn line follows it.
+static bool read_tail(struct audit *audit)
+{
+    char *tail = mem_alloc(TAIL_BYTES);
+    struct stat info;
+    bool torn = false;
+    off_t size = fstat(audit->fd, &info) == 0 ? info.st_size : 0;
+    off_t start = size > TAIL_BYTES ? size - TAIL_BYTES : 0;
+    ssize_t n = pread(audit->fd, tail, (size_t)(size - start), start);
+    size_t length = n > 0 ? (size_t)n : 0;
+    torn = length > 0 && tail[length - 1] != '\n';
+    while (length > 0 && tail[length - 1] != '\n')
+        length--;
+    const char *mark = find_last(tail, length, HASH_MARK);
+    if (mark != NULL && (size_t)(tail + length - mark) >= strlen(HASH_MARK) + 64)
+        memcpy(audit->last, mark + strlen(HASH_MARK), 64);
+    free(tail);
+    return torn;
+}
+
+struct audit *audit_open(const char *path, struct status *st)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        status_set_errno(st, STATUS_IO, errno, "cannot open %s", path);
+        return NULL;
+    }
+    struct audit *audit = mem_zalloc(sizeof(*audit));
+    audit->fd = fd;
+    audit->path = mem_strdup(path);
+    memset(audit->last, '0', 64);
+    if (read_tail(audit)) {
+        struct status ignored;
+        if (fsio_write_all(fd, "\n", 1, &ignored) == STATUS_OK)
+            audit_write(audit, "audit.torn", NULL, NULL, 0);
+    }
+    return audit;
+}
+
+void audit_close(struct audit **pointer)
+{
+    struct audit *audit = *pointer;
+    if (audit == NULL)
+        return;
+    *pointer = NULL;
+    close(audit->fd);
+    buf_deinit(&audit->line);
+    buf_deinit(&audit->text);
+    free(audit->path);
+    free(audit);
+}
+
+static void add_member(struct audit *audit, const char *name, const char *value)
+{
+    if (value == NULL)
+        return;
+    buf_printf(&audit->line, ",\"%s\":", name);
+    buf_json_string(&audit->line, value, strlen(value));
+    buf_printf(&audit->text, " %s=%s", name, value);
+}
+
+// Ends the line with prev and hash and keeps the hash for the next one.
+static void seal(struct audit *audit)
+{
+    unsigned char digest[HASH_SHA256_SIZE];
+    buf_printf(&audit->line, ",\"prev\":\"%s\"", audit->last);
+    hash_sha256(audit->line.data, audit->line.len, digest);
+    hash_hex(digest, sizeof(digest), audit->last);
+    buf_printf(&audit->line, HASH_MARK "%s\"}\n", audit->last);
+}
+
+void audit_write(struct audit *audit, const char *event, const char *stream,
+                 const struct audit_field *fields, size_t n_fields)
+{
+    char when[32];
+    struct status st;
+    wall_format(wall_read_us(), when, sizeof(when));
+    buf_clear(&audit->line);
+    buf_clear(&audit->text);
+    buf_printf(&audit->line, "{\"time\":\"%s\",\"event\":\"%s\"", when, event);
+    if (stream != NULL) {
+        buf_append_text(&audit->line, ",\"stream\":");
+        buf_json_string(&audit->line, stream, strlen(stream));
+    }
+    for (size_t i = 0; i < n_fields; i++)
+        add_member(audit, fields[i].name, fields[i].value);
+    seal(audit);
+    struct log_fields about = {.stream = stream, .audit = event};
+    log_info(&about, "%s%s", event, buf_text(&audit->text));
+    if (fsio_write_all(audit->fd, audit->line.data, audit->line.len, &st) != STATUS_OK)
+        log_error(&about, "the audit log %s misses an event: %s", audit->path, st.detail);
+}
