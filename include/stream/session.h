@@ -44,12 +44,15 @@ struct session_end {
     int close_code;  // of WebSocket; 0: none was received
     int http_status; // of a refused handshake; 0: none
     bool was_live;
-    char label[24]; // for the metric: "1006", "4001", "http_401", "dns", "connect", "tls",
-                    // "timeout", "ping_timeout", "idle_timeout", "too_large"
+    char label[24]; // for the metric: "1006" (lost), "1005" (no code), "4001", "http_401", "dns",
+                    // "connect", "tls", "token" (none came), "timeout", "ping_timeout",
+                    // "idle_timeout" (no data; pongs do not count), "too_large"
     char detail[STATUS_DETAIL_MAX];
     int64_t retry_in_us; // until the next attempt; -1: none
 };
 
+// `message`, `connected` and `ended` may call any session_ function, session_destroy() too; the
+// others only session_token() within need_token.
 struct session_callbacks {
     // A whole message (fragments joined), or the first 64 KiB of one over the cap. Valid during
     // the call only; on SESSION_PAUSE the session keeps the message and offers it again.
@@ -64,8 +67,9 @@ struct session_callbacks {
     void (*ended)(void *owner, const struct session_end *end);
 };
 
-// libwebsockets' context comes from the loop; `config` must outlive the session. The vhost and the
-// TLS context of the stream are the session's own.
+// libwebsockets' context comes from the loop; `config`, `callbacks` and `resolver` must outlive the
+// session, and session_destroy() must come before loop_destroy(). The vhost and the TLS context of
+// the stream are the session's own.
 struct session *session_create(struct loop *loop, struct resolver *resolver,
                                const struct config_stream *config,
                                const struct session_callbacks *callbacks, void *owner,
@@ -73,11 +77,12 @@ struct session *session_create(struct loop *loop, struct resolver *resolver,
 void session_destroy(struct session **session);
 
 void session_start(struct session *session);
-// Closes with code 1001 and goes to STOPPED (at once when not connected).
+// Closes with code 1001 and goes to STOPPED: at once when not connected, else within 2 s. A message
+// that was kept because of SESSION_PAUSE stays until session_resume() or session_destroy().
 void session_stop(struct session *session);
 // Hands over a token, or NULL with the reason: then it backs off and asks again.
 void session_token(struct session *session, const char *bearer, const struct status *st);
-// There is room again.
+// There is room again: offers the kept message, then reads on. Not within `message`.
 void session_resume(struct session *session);
 
 enum session_state session_state(const struct session *session);
