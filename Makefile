@@ -20,7 +20,7 @@ net := http http_result http_setup resolve tls
 event := cell decode mapping time
 auth := token
 stream := session session_end session_rx session_watch url ws
-pg := catalog conn migrate
+pg := catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate prepare sink transact upsert writer writer_isolate
 ops := admin audit metrics
 app := daemon flow pipeline report streams
@@ -79,6 +79,11 @@ $(foreach f,$(folders) sim,$(eval $(call folder_rules,$(f))))
 $(obj)/%.o: src/%.c | $(BUILD)/packages-found
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(cflags) $(package_cflags) -c $< -o $@
+
+migration_files := $(sort $(wildcard sql/*.sql))
+$(BUILD)/gen/pg/migrations.c: tools/embed-sql.sh $(migration_files)
+	@mkdir -p $(@D)
+	$(call quiet,GEN)sh tools/embed-sql.sh $(migration_files) >$@
 
 $(obj)/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)

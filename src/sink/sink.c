@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sink/sink_priv.h"
+
+#include "config/load.h"
+#include "core/counter.h"
+#include "core/log.h"
+#include "core/mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// How long sink_reconfigure waits for transactions in flight before it cuts their connections.
+#define PATIENCE_US (5 * US_PER_S)
+
+const char *sink_state_name(enum sink_state state)
+{
+    static const char *const names[] = {
+#define SINK_NAME(id, name, sentence) [SINK_##id] = name,
+        SINK_STATES(SINK_NAME)
+#undef SINK_NAME
+    };
+    return names[state];
+}
+
+static const char *state_sentence(enum sink_state state)
+{
+    static const char *const sentences[] = {
+#define SINK_SENTENCE(id, name, sentence) [SINK_##id] = sentence,
+        SINK_STATES(SINK_SENTENCE)
+#undef SINK_SENTENCE
+    };
+    return sentences[state];
+}
+
+bool sink_has_tables(const struct sink *sink)
+{
+    return sink->tables.items != NULL;
+}
+
+void tables_deinit(struct tables *tables)
+{
+    for (size_t i = 0; i < tables->count; i++)
+        upsert_deinit(&tables->items[i]);
+    free(tables->items);
+    *tables = (struct tables){0};
+}
+
+void sink_set_trouble(struct sink *sink, enum status_code code, const struct pg_error *error)
+{
+    if (error->sqlstate[0] != '\0')
+        status_set(&sink->trouble, code, "%s (SQLSTATE %s)", error->message, error->sqlstate);
+    else
+        status_set(&sink->trouble, code, "%s", error->message);
+    sink_wake(sink);
+}
+
+// --- state ---------------------------------------------------------------------------------------
+
+struct lane_counts {
+    unsigned connected, failing, settling;
+    bool blocked;
+};
+
+static struct lane_counts count_lanes(const struct sink *sink)
+{
+    struct lane_counts counts = {0};
+    for (unsigned i = 0; i < sink->n_lanes; i++) {
+        const struct lane *lane = &sink->lanes[i];
+        counts.connected += lane_connected(lane);
+        counts.failing += lane->backoff.attempts != 0;
+        counts.settling += !lane_connected(lane) || lane->state == LANE_PREPARING;
+        counts.blocked = counts.blocked || lane->blocked;
+    }
+    return counts;
+}
+
+static enum sink_state derive_state(const struct sink *sink)
+{
+    struct lane_counts counts = count_lanes(sink);
+    if (!sink->started)
+        return SINK_DOWN;
+    if (counts.blocked)
+        return SINK_BLOCKED;
+    if (counts.connected == 0)
+        return counts.failing != 0 ? SINK_DOWN : SINK_CONNECTING;
+    if (!sink_has_tables(sink))
+        return sink->lanes[0].state == LANE_WAITING ? SINK_RETRYING : SINK_PREPARING;
+    if (counts.failing != 0)
+        return SINK_RETRYING;
+    return counts.settling != 0 ? SINK_CONNECTING : SINK_READY;
+}
+
+static void set_state(struct sink *sink, enum sink_state state)
+{
+    enum sink_state from = sink->state;
+    if (from == state)
+        return;
+    sink->state = state;
+    if (state == SINK_READY)
+        status_clear(&sink->trouble);
+    log_info(NULL, "sink: %s -> %s: %s", sink_state_name(from), sink_state_name(state),
+             state_sentence(state));
+    if (sink->settings.callbacks.state != NULL)
+        sink->settings.callbacks.state(sink->settings.owner, from, state, &sink->trouble);
+}
+
+// --- telling the owner ---------------------------------------------------------------------------
+
+// Everything up to here is committed.
+static uint64_t watermark(const struct sink *sink)
+{
+    uint64_t least = UINT64_MAX;
+    for (unsigned i = 0; i < sink->n_lanes; i++) {
+        const struct lane *lane = &sink->lanes[i];
+        if (lane->open->min_seq < least)
+            least = lane->open->min_seq;
+        if (!lane->forget && lane->flight->min_seq < least)
+            least = lane->flight->min_seq;
+    }
+    return least == UINT64_MAX ? sink->pushed : least - (least != 0);
+}
+
+static void tell_dead(struct sink *sink)
+{
+    struct dead_tallies dead = sink->dead;
+    sink->dead = (struct dead_tallies){0};
+    for (size_t i = 0; i < dead.count && sink->state != SINK_STOPPED; i++) {
+        const struct dead_tally *tally = &dead.items[i];
+        if (sink->settings.callbacks.dead != NULL)
+            sink->settings.callbacks.dead(sink->settings.owner, tally->stream, tally->reason,
+                                          tally->count, tally->example_id);
+    }
+    dead_tallies_clear(&dead);
+}
+
+static void tell_acked(struct sink *sink)
+{
+    uint64_t seq = watermark(sink);
+    if (seq <= sink->acked)
+        return;
+    sink->acked = seq;
+    if (sink->settings.callbacks.acked != NULL)
+        sink->settings.callbacks.acked(sink->settings.owner, seq);
+}
+
+static bool has_room(const struct sink *sink)
+{
+    if (!sink_has_tables(sink))
+        return false;
+    for (unsigned i = 0; i < sink->n_lanes; i++) {
+        if ((sink->starved_lane == i || sink->starved_lane == sink->n_lanes) &&
+            !batch_full(sink->lanes[i].open))
+            return true;
+    }
+    return false;
+}
+
+static void tell_room(struct sink *sink)
+{
+    if (!sink->starved || !has_room(sink))
+        return;
+    sink->starved = false;
+    if (sink->settings.callbacks.room != NULL)
+        sink->settings.callbacks.room(sink->settings.owner);
+}
+
+// Takes the tables that were read. Rows that are encoded for other ones are forgotten.
+static void install(struct sink *sink)
+{
+    struct tables old = sink->tables;
+    sink->install = false;
+    sink->tables = sink->incoming;
+    sink->incoming = (struct tables){0};
+    sink->starved = false;
+    sink->pushed = sink->acked;
+    for (unsigned i = 0; i < sink->n_lanes; i++)
+        lane_forget(&sink->lanes[i]);
+    if (sink->settings.callbacks.restarted != NULL)
+        sink->settings.callbacks.restarted(sink->settings.owner);
+    tables_deinit(&old);
+    tables_deinit(&sink->retired);
+    for (unsigned i = 0; i < sink->n_lanes && sink->state != SINK_STOPPED; i++) {
+        struct lane *lane = &sink->lanes[i];
+        if (lane->state == LANE_PREPARING && sink->prepare.lane != lane)
+            lane_continue(lane);
+        else if (lane->state == LANE_DOWN && !timer_running(&lane->retry))
+            lane_connect(lane);
+    }
+}
+
+static void make_lanes(struct sink *sink)
+{
+    sink->n_lanes = sink->settings.config->postgres.connections;
+    sink->lanes = mem_zalloc(sink->n_lanes * sizeof(*sink->lanes));
+    for (unsigned i = 0; i < sink->n_lanes; i++)
+        lane_init(&sink->lanes[i], sink, i);
+}
+
+static void drop_lanes(struct sink *sink)
+{
+    for (unsigned i = 0; i < sink->n_lanes; i++)
+        lane_deinit(&sink->lanes[i]);
+    free(sink->lanes);
+    sink->lanes = NULL;
+    sink->n_lanes = 0;
+}
+
+// The lanes of a new configuration, once the old ones have nothing in flight.
+static void rebuild(struct sink *sink)
+{
+    for (unsigned i = 0; i < sink->n_lanes; i++) {
+        if (lane_in_transaction(&sink->lanes[i]))
+            return;
+    }
+    timer_stop(&sink->patience);
+    drop_lanes(sink);
+    make_lanes(sink);
+    sink->reconfigure = false;
+    sink->migrated = false;
+    lane_connect(&sink->lanes[0]);
+}
+
+static void sink_notify(void *owner)
+{
+    struct sink *sink = owner;
+    sink->woken = false;
+    if (sink->reconfigure)
+        rebuild(sink);
+    if (sink->install && !sink->reconfigure)
+        install(sink);
+    if (sink->state != SINK_STOPPED)
+        tell_dead(sink);
+    if (sink->state != SINK_STOPPED)
+        tell_acked(sink);
+    if (sink->state != SINK_STOPPED)
+        set_state(sink, derive_state(sink));
+    if (sink->state != SINK_STOPPED)
+        tell_room(sink);
+}
+
+void sink_wake(struct sink *sink)
+{
+    if (sink->woken || sink->state == SINK_STOPPED)
+        return;
+    sink->woken = true;
+    loop_post(sink->settings.loop, sink_notify, sink);
+}
+
+// --- life ----------------------------------------------------------------------------------------
+
+// Transactions in flight had their time: the server ends them when it notices the closed socket.
+static void on_impatience(void *owner)
+{
+    struct sink *sink = owner;
+    for (unsigned i = 0; i < sink->n_lanes; i++)
+        lane_disconnect(&sink->lanes[i]);
+}
+
+struct sink *sink_create(const struct sink_settings *settings)
+{
+    struct sink *sink = mem_zalloc(sizeof(*sink));
+    sink->settings = *settings;
+    sink->state = SINK_DOWN;
+    timer_init(&sink->patience, settings->loop, "sink reconfiguration", on_impatience, sink);
+    make_lanes(sink);
+    return sink;
+}
+
+static void free_sink(void *object)
+{
+    struct sink *sink = object;
+    tables_deinit(&sink->tables);
+    tables_deinit(&sink->incoming);
+    tables_deinit(&sink->retired);
+    dead_tallies_clear(&sink->dead);
+    for (size_t i = 0; i < BATCH_COLUMNS_MAX; i++)
+        buf_deinit(&sink->columns[i]);
+    buf_deinit(&sink->payload);
+    buf_deinit(&sink->faults);
+    free(sink->streams);
+    free(sink);
+}
+
+void sink_destroy(struct sink **sink_p)
+{
+    struct sink *sink = *sink_p;
+    *sink_p = NULL;
+    if (sink == NULL)
+        return;
+    sink->state = SINK_STOPPED;
+    timer_stop(&sink->patience);
+    loop_unpost(sink->settings.loop, sink);
+    drop_lanes(sink);
+    account_connections(sink);
+    loop_defer_free(sink->settings.loop, sink, free_sink);
+}
+
+void sink_start(struct sink *sink)
+{
+    if (sink->started)
+        return;
+    sink->started = true;
+    lane_connect(&sink->lanes[0]);
+}
+
+void sink_reconfigure(struct sink *sink, const struct config *config)
+{
+    sink->settings.config = config;
+    sink->starved = false;
+    sink->pushed = sink->acked;
+    sink->install = false;
+    tables_deinit(&sink->incoming);
+    if (sink_has_tables(sink)) {
+        sink->retired = sink->tables;
+        sink->tables = (struct tables){0};
+    }
+    if (!sink->started) {
+        drop_lanes(sink);
+        make_lanes(sink);
+        return;
+    }
+    sink->reconfigure = true;
+    for (unsigned i = 0; i < sink->n_lanes; i++) {
+        lane_forget(&sink->lanes[i]);
+        if (!lane_in_transaction(&sink->lanes[i]))
+            lane_disconnect(&sink->lanes[i]);
+    }
+    timer_start(&sink->patience, PATIENCE_US);
+    sink_wake(sink);
+}
+
+// --- pushing -------------------------------------------------------------------------------------
+
+const struct mapping *sink_mapping(const struct sink *sink, size_t table)
+{
+    return table < sink->tables.count ? sink->tables.items[table].mapping : NULL;
+}
+
+static struct batch_origin make_origin(struct sink *sink, const struct sink_origin *origin,
+                                       size_t table)
+{
+    return (struct batch_origin){
+        .seq = origin->seq,
+        .received_us = origin->received_us,
+        .dead_id = origin->dead_id,
+        .stream = account_stream(sink, origin->stream),
+        .table = (uint32_t)table,
+    };
+}
+
+static enum sink_push refuse_push(struct sink *sink, unsigned lane)
+{
+    sink->starved = true;
+    sink->starved_lane = lane;
+    return SINK_BUSY;
+}
+
+static enum sink_push pushed(struct sink *sink, struct lane *lane, uint64_t seq)
+{
+    if (seq > sink->pushed)
+        sink->pushed = seq;
+    lane_pushed(lane);
+    return SINK_TAKEN;
+}
+
+void sink_fetch_payload(struct sink *sink, const struct batch_origin *origin)
+{
+    buf_clear(&sink->payload);
+    buf_shrink(&sink->payload, sink->settings.config->postgres.batch_bytes);
+    if (sink->settings.callbacks.payload == NULL ||
+        !sink->settings.callbacks.payload(sink->settings.owner, origin->seq, &sink->payload))
+        buf_clear(&sink->payload);
+}
+
+// A row that is not of its table's shape would take its whole statement down. It cannot come from
+// event/mapping; it is kept as a dead letter all the same.
+static void push_misshapen(struct sink *sink, struct lane *lane, const struct batch_origin *origin)
+{
+    static const char detail[] =
+        "[{\"sqlstate\":\"XX000\",\"message\":\"the row's cells are not those of the table\"}]";
+    sink_fetch_payload(sink, origin);
+    batch_push_dead(lane->open, origin,
+                    &(struct dead_texts){.reason = "db.XX000",
+                                         .detail = detail,
+                                         .detail_length = sizeof(detail) - 1,
+                                         .payload = sink->payload.data,
+                                         .payload_length = sink->payload.len});
+}
+
+enum sink_push sink_push_row(struct sink *sink, size_t table, const struct sink_origin *origin,
+                             uint64_t key_hash, const struct buf *cells)
+{
+    struct lane *lane = &sink->lanes[key_hash % sink->n_lanes];
+    if (table >= sink->tables.count || sink->tables.items[table].sql == NULL ||
+        batch_full(lane->open))
+        return refuse_push(sink, lane->index);
+    struct batch_origin made = make_origin(sink, origin, table);
+    const struct batch_shape *shape = &sink->tables.items[table].shape;
+    if (!batch_push_row(lane->open, shape, &made, cells->data, cells->len))
+        push_misshapen(sink, lane, &made);
+    return pushed(sink, lane, origin->seq);
+}
+
+enum sink_push sink_push_dead(struct sink *sink, const struct sink_origin *origin,
+                              const char *reason, const char *detail, size_t detail_len,
+                              const char *payload, size_t payload_len)
+{
+    struct dead_texts texts = {.reason = reason,
+                               .detail = detail_len != 0 ? detail : "[]",
+                               .detail_length = detail_len != 0 ? detail_len : 2,
+                               .payload = payload,
+                               .payload_length = payload_len};
+    if (!sink_has_tables(sink))
+        return refuse_push(sink, sink->n_lanes);
+    for (unsigned i = 0; i < sink->n_lanes; i++) {
+        struct lane *lane = &sink->lanes[(origin->seq + i) % sink->n_lanes];
+        if (batch_full(lane->open))
+            continue;
+        struct batch_origin made = make_origin(sink, origin, 0);
+        batch_push_dead(lane->open, &made, &texts);
+        return pushed(sink, lane, origin->seq);
+    }
+    return refuse_push(sink, sink->n_lanes);
+}
+
+void sink_flush(struct sink *sink)
+{
+    for (unsigned i = 0; i < sink->n_lanes; i++)
+        lane_flush(&sink->lanes[i]);
+}
+
+// --- looking -------------------------------------------------------------------------------------
+
+bool sink_idle(const struct sink *sink)
+{
+    for (unsigned i = 0; i < sink->n_lanes; i++) {
+        if (batch_events(sink->lanes[i].open) != 0 || batch_events(sink->lanes[i].flight) != 0)
+            return false;
+    }
+    return true;
+}
+
+enum sink_state sink_state(const struct sink *sink)
+{
+    return sink->state;
+}
+
+const struct status *sink_trouble(const struct sink *sink)
+{
+    return &sink->trouble;
+}
+
+void sink_stat(const struct sink *sink, struct sink_stats *stats_r)
+{
+    *stats_r = sink->stats;
+    stats_r->connections_total = sink->n_lanes;
+    for (unsigned i = 0; i < sink->n_lanes; i++) {
+        stats_r->open_events += batch_events(sink->lanes[i].open);
+        stats_r->in_flight_events += batch_events(sink->lanes[i].flight);
+        stats_r->connections_ready += lane_connected(&sink->lanes[i]);
+    }
+}
