@@ -15,7 +15,7 @@ core := backoff buf clock counter fsio hash log loop mem status timer uuid
 config := equal load secret settings units
 json := members number pointer tape text
 schema := compile format regex validate
-spool := segment spool
+spool := crc32c cursor inspect io list position read recover scan segment spool trim write
 net := http http_result http_setup resolve tls
 event := cell decode mapping time
 auth := token
@@ -24,7 +24,7 @@ pg := catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate prepare sink transact upsert writer writer_isolate
 ops := admin audit metrics
 app := daemon flow pipeline report streams
-cli := check common dead load main migrate run spool status validate
+cli := check check_connect common database dead dead_replay load load_progress main migrate run spool status validate
 sim := main
 
 # Folders by level; an archive each. A test links its own folder and the levels below.

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// cxsink check: everything about the configuration that can be known before the daemon runs.
+#include "app/daemon.h"
+#include "app/pipeline.h"
+#include "cli/check_priv.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+#include "core/log.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+static const char help[] =
+    "usage: cxsink check [--connect] [-c FILE] [--json]\n"
+    "\n"
+    "Checks the configuration, compiles every schema and checks every mapping. Prints every fault\n"
+    "at once: file, line, JSON Pointer, what is wrong and how to mend it.\n"
+    "\n"
+    "      --connect       also logs in to PostgreSQL and compares the tables, fetches a token,\n"
+    "                      and checks the TLS certificates of the streams\n"
+    "      --json          prints the faults as a JSON array\n"
+    "  -c, --config FILE   the configuration (else $CXSINK_CONFIG, else /etc/cxsink/cxsink.json)\n"
+    "\n"
+    "Exit codes: 0 all is well; 69 the only faults are servers that cannot be reached;\n"
+    "78 configuration fault.\n";
+
+static void print_summary(const struct config *config, bool connect)
+{
+    printf("%s: %zu stream%s, %zu table%s, %zu credential%s: all is well%s\n", config->path,
+           config->n_streams, config->n_streams == 1 ? "" : "s", config->n_tables,
+           config->n_tables == 1 ? "" : "s", config->n_auth, config->n_auth == 1 ? "" : "s",
+           connect ? ", and the servers answer" : "");
+    if (config->has_jobs)
+        printf("note: there is a \"jobs\" section; this version does not run jobs\n");
+}
+
+static int check(const char *path, bool connect, bool json)
+{
+    struct config_faults faults = {0};
+    struct config *config = config_load(path, &faults);
+    struct schema_set *schemas = config != NULL ? schema_set_load(config, &faults) : NULL;
+    size_t unreachable = 0;
+    if (schemas != NULL && connect)
+        unreachable = check_connect(config, &faults);
+    int code = faults.count == 0             ? EXIT_DONE
+               : faults.count == unreachable ? EXIT_NO_SERVER
+                                             : EXIT_CONFIG;
+    if (json || code != EXIT_DONE)
+        cli_print_faults(path, &faults, json);
+    else
+        print_summary(config, connect);
+    schema_set_free(&schemas);
+    config_free(&config);
+    config_faults_free(&faults);
+    return code;
+}
+
+int cli_check(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"connect", no_argument, NULL, 'n'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    const char *path = NULL;
+    bool connect = false, json = false;
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            path = optarg;
+            break;
+        case 'n':
+            connect = true;
+            break;
+        case 'j':
+            json = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_DONE;
+        default:
+            return cli_usage_error("check", "wrong option");
+        }
+    }
+    if (optind < argc)
+        return cli_usage_error("check", "takes no argument \"%s\"", argv[optind]);
+    log_init(LOG_TARGET_TEXT, LOG_LEVEL_ERROR);
+    return check(cli_config_path(path), connect, json);
+}

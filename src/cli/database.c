@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "database.h"
+
+#include "core/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void on_connected(void *owner)
+{
+    struct database *db = owner;
+    db->done = true;
+}
+
+static void on_result(void *owner, const struct pg_result *result, const struct pg_error *error)
+{
+    struct database *db = owner;
+    if (error != NULL) {
+        db->error = *error;
+        db->failed = true;
+        return;
+    }
+    db->affected = pg_result_affected(result);
+    for (int i = 0; db->row != NULL && i < pg_result_rows(result); i++)
+        db->row(db->owner, result, i);
+}
+
+static void on_synced(void *owner)
+{
+    struct database *db = owner;
+    db->done = true;
+}
+
+static void on_failed(void *owner, const struct pg_error *error)
+{
+    struct database *db = owner;
+    db->error = *error;
+    db->failed = true;
+    db->done = true;
+    pg_conn_close(&db->conn);
+}
+
+static bool wait_done(struct database *db, const char *command)
+{
+    while (!db->done)
+        loop_turn(db->loop, true);
+    if (!db->failed)
+        return true;
+    fprintf(stderr, "cxsink %s: PostgreSQL: %s%s%s%s\n", command, db->error.message,
+            db->error.sqlstate[0] ? " (" : "", db->error.sqlstate,
+            db->error.sqlstate[0] ? ")" : "");
+    return false;
+}
+
+bool database_open(struct database *db, const char *command, const struct config *config)
+{
+    static const struct pg_callbacks callbacks = {
+        .connected = on_connected, .result = on_result, .synced = on_synced, .failed = on_failed};
+    struct status st = {0};
+    struct pg_settings settings = {
+        .dsn = config->postgres.dsn,
+        .application_name = "cxsink",
+        .connect_timeout_us = config->postgres.connect_timeout_us,
+        .answer_timeout_us = config->postgres.statement_timeout_us + 5 * US_PER_S,
+    };
+    *db = (struct database){0};
+    if ((db->loop = loop_create(&st)) == NULL ||
+        (db->resolver = resolver_create(db->loop, &st)) == NULL) {
+        fprintf(stderr, "cxsink %s: %s\n", command, st.detail);
+        return false;
+    }
+    db->conn = pg_conn_open(db->loop, db->resolver, &settings, &callbacks, db);
+    return wait_done(db, command);
+}
+
+void database_close(struct database *db)
+{
+    pg_conn_close(&db->conn);
+    resolver_destroy(&db->resolver);
+    loop_destroy(&db->loop);
+}
+
+bool database_query(struct database *db, const char *command, const char *sql,
+                    const struct pg_param *params, int n_params,
+                    void (*row)(void *owner, const struct pg_result *result, int row), void *owner)
+{
+    if (db->conn == NULL)
+        return false;
+    db->done = db->failed = false;
+    db->row = row;
+    db->owner = owner;
+    if (pg_send(db->conn, sql, params, n_params))
+        pg_sync(db->conn);
+    return wait_done(db, command);
+}
+
+struct pg_param database_text(const char *text)
+{
+    return (struct pg_param){.data = text, .length = text != NULL ? (int)strlen(text) : 0};
+}

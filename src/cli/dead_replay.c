@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// cxsink dead replay: pages of dead letters through the pipeline. The sink marks those that became
+// rows as replayed, and updates the reason of those refused again, in the transaction that writes
+// the rows.
+#include "app/daemon.h"
+#include "app/pipeline.h"
+#include "cli/common.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/timer.h"
+#include "dead_priv.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// Dead letters fetched at a time: with payloads of up to some MiB each this bounds memory.
+#define PAGE "200"
+#define DATABASE_PATIENCE_US (30 * US_PER_S)
+
+struct letter {
+    int64_t id;
+    size_t stream; // index into config.streams, or CONFIG_NONE
+    enum decode_frame frame;
+    char *payload; // owned
+    size_t length;
+};
+
+struct replay {
+    const struct config *config;
+    struct schema_set *schemas;
+    struct database *db;
+    struct sink *sink;
+    struct pipeline *pipeline;
+    struct timer patience;
+    struct letter *letters;
+    size_t n_letters, next;
+    int64_t last_id;
+    uint64_t sent, refused, skipped;
+    bool broken; // no database any more, or it refuses to be written
+};
+
+static size_t stream_of(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_streams; i++) {
+        if (strcmp(config->streams[i].name, name) == 0)
+            return i;
+    }
+    return CONFIG_NONE;
+}
+
+static void take_letter(void *owner, const struct pg_result *r, int row)
+{
+    struct replay *p = owner;
+    const char *reason = pg_result_text(r, row, 2);
+    int64_t id = atoll(pg_result_text(r, row, 0));
+    size_t stream = stream_of(p->config, pg_result_text(r, row, 1));
+    p->last_id = id;
+    // Of a frame over the cap only the beginning was kept; a stream that is gone has no mapping.
+    if (strcmp(reason, "frame.too_large") == 0 || stream == CONFIG_NONE ||
+        pg_result_is_null(r, row, 3)) {
+        p->skipped++;
+        return;
+    }
+    struct letter *l;
+    p->letters = mem_realloc_array(p->letters, p->n_letters + 1, sizeof(*p->letters));
+    l = &p->letters[p->n_letters++];
+    *l =
+        (struct letter){.id = id,
+                        .stream = stream,
+                        .frame = strcmp(reason, "frame.binary") == 0 ? DECODE_BINARY : DECODE_TEXT};
+    // The payload comes as hex: two digits a byte.
+    const char *hex = pg_result_text(r, row, 3);
+    l->length = (size_t)pg_result_length(r, row, 3) / 2;
+    l->payload = mem_alloc(l->length + 1);
+    for (size_t i = 0; i < l->length; i++) {
+        char pair[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
+        l->payload[i] = (char)strtoul(pair, NULL, 16);
+    }
+}
+
+static void drop_letters(struct replay *p)
+{
+    for (size_t i = 0; i < p->n_letters; i++)
+        free(p->letters[i].payload);
+    p->n_letters = p->next = 0;
+}
+
+static bool fetch_page(struct replay *p, const struct dead_filter *filter)
+{
+    char after[24];
+    struct pg_param params[6];
+    char *sql =
+        mem_printf("select id, stream, reason, encode(payload, 'hex')"
+                   " from cxsink.dead_letters%s and id > $6::bigint order by id limit " PAGE,
+                   dead_filter_where());
+    snprintf(after, sizeof(after), "%lld", (long long)p->last_id);
+    dead_filter_params(filter, params);
+    params[5] = database_text(after);
+    drop_letters(p);
+    bool ok = database_query(p->db, "dead replay", sql, params, 6, take_letter, p);
+    free(sql);
+    return ok;
+}
+
+static bool fetch_ids(struct replay *p, char **ids, int n_ids)
+{
+    static const char sql[] = "select id, stream, reason, encode(payload, 'hex')"
+                              " from cxsink.dead_letters where id = any($1::bigint[])"
+                              " and replayed_at is null order by id";
+    struct buf list = {0};
+    for (int i = 0; i < n_ids; i++)
+        buf_printf(&list, "%s%s", i > 0 ? "," : "{", ids[i]);
+    buf_append_text(&list, "}");
+    struct pg_param param = database_text(buf_text(&list));
+    bool ok = database_query(p->db, "dead replay", sql, &param, 1, take_letter, p);
+    buf_deinit(&list);
+    if (ok && p->n_letters + p->skipped < (size_t)n_ids)
+        fprintf(stderr, "cxsink dead: %d of these ids are not there, or were replayed before\n",
+                n_ids - (int)(p->n_letters + p->skipped));
+    return ok;
+}
+
+// --- through the pipeline ---
+
+static void pump(struct replay *p)
+{
+    if (!pipeline_ready(p->pipeline) || pipeline_retry(p->pipeline) == SINK_BUSY)
+        return;
+    while (p->next < p->n_letters) {
+        const struct letter *l = &p->letters[p->next];
+        struct sink_origin origin = {.seq = (uint64_t)l->id,
+                                     .received_us = wall_read_us(),
+                                     .stream = p->config->streams[l->stream].name,
+                                     .dead_id = l->id};
+        p->next++;
+        if (pipeline_push(p->pipeline, l->stream, l->frame, l->payload, l->length, &origin) ==
+            SINK_BUSY)
+            return;
+    }
+    sink_flush(p->sink);
+}
+
+static void on_room(void *owner)
+{
+    (void)owner; // send_page() turns the loop and pumps
+}
+
+static void on_acked(void *owner, uint64_t seq)
+{
+    (void)owner;
+    (void)seq;
+}
+
+static void on_restarted(void *owner)
+{
+    struct replay *p = owner;
+    pipeline_forget(p->pipeline);
+    p->next = 0;
+}
+
+static bool on_payload(void *owner, uint64_t seq, struct buf *payload)
+{
+    struct replay *p = owner;
+    for (size_t i = 0; i < p->n_letters; i++) {
+        if ((uint64_t)p->letters[i].id == seq)
+            return buf_append(payload, p->letters[i].payload, p->letters[i].length);
+    }
+    return false;
+}
+
+static void on_dead(void *owner, const char *stream, const char *reason, uint64_t count,
+                    int64_t example_id)
+{
+    struct replay *p = owner;
+    p->refused += count;
+    fprintf(stderr, "cxsink dead: %s: %llu refused again (%s), such as %lld\n", stream,
+            (unsigned long long)count, reason, (long long)example_id);
+}
+
+static void on_state(void *owner, enum sink_state from, enum sink_state to, const struct status *st)
+{
+    struct replay *p = owner;
+    (void)from;
+    if (to == SINK_READY)
+        timer_stop(&p->patience);
+    else if (!timer_running(&p->patience))
+        timer_start(&p->patience, DATABASE_PATIENCE_US);
+    if (to == SINK_BLOCKED) {
+        fprintf(stderr, "cxsink dead: %s\n", st != NULL ? st->detail : "the database refuses");
+        p->broken = true;
+    }
+}
+
+static void on_patience_over(void *owner)
+{
+    struct replay *p = owner;
+    const struct status *trouble = sink_trouble(p->sink);
+    fprintf(stderr, "cxsink dead: %s\n", trouble != NULL ? trouble->detail : "no database");
+    p->broken = true;
+}
+
+static void send_page(struct replay *p)
+{
+    p->sent += p->n_letters;
+    pump(p);
+    while (!p->broken && (p->next < p->n_letters || !pipeline_ready(p->pipeline) ||
+                          pipeline_retry(p->pipeline) == SINK_BUSY || !sink_idle(p->sink))) {
+        loop_turn(p->db->loop, true);
+        pump(p);
+    }
+}
+
+static void replay_all(struct replay *p, const struct dead_request *request)
+{
+    bool ok;
+    if (request->n_ids > 0) {
+        ok = fetch_ids(p, request->ids, request->n_ids);
+        if (ok && p->n_letters > 0)
+            send_page(p);
+    } else {
+        while ((ok = fetch_page(p, &request->filter)) && p->n_letters > 0 && !p->broken)
+            send_page(p);
+    }
+    p->broken = p->broken || !ok;
+}
+
+static int report(const struct replay *p)
+{
+    struct sink_stats stats;
+    sink_stat(p->sink, &stats);
+    uint64_t rows = stats.inserted + stats.updated + stats.unchanged;
+    printf("%llu replayed, %llu refused again", (unsigned long long)rows,
+           (unsigned long long)p->refused);
+    if (p->skipped > 0)
+        printf(", %llu left alone (cut at 64 KiB, without payload, or of a stream that is gone)",
+               (unsigned long long)p->skipped);
+    printf("\n");
+    if (p->broken)
+        return EXIT_NO_SERVER;
+    return p->refused > 0 || p->skipped > 0 ? EXIT_NO : EXIT_DONE;
+}
+
+int dead_replay(struct database *db, const struct config *config,
+                const struct dead_request *request)
+{
+    struct config_faults faults = {0};
+    struct replay p = {.config = config, .db = db};
+    p.schemas = schema_set_load(config, &faults);
+    cli_print_faults(config->path, &faults, false);
+    config_faults_free(&faults);
+    if (p.schemas == NULL)
+        return EXIT_CONFIG;
+    timer_init(&p.patience, db->loop, "patience", on_patience_over, &p);
+    timer_start(&p.patience, DATABASE_PATIENCE_US);
+    p.pipeline = pipeline_create();
+    p.sink = sink_create(&(struct sink_settings){.loop = db->loop,
+                                                 .resolver = db->resolver,
+                                                 .config = config,
+                                                 .source = uuid_random(),
+                                                 .callbacks = {.acked = on_acked,
+                                                               .room = on_room,
+                                                               .restarted = on_restarted,
+                                                               .payload = on_payload,
+                                                               .dead = on_dead,
+                                                               .state = on_state},
+                                                 .owner = &p});
+    pipeline_use(p.pipeline, config, p.schemas, p.sink);
+    sink_start(p.sink);
+    replay_all(&p, request);
+    int code = report(&p);
+    timer_stop(&p.patience);
+    pipeline_destroy(&p.pipeline);
+    sink_destroy(&p.sink);
+    drop_letters(&p);
+    free(p.letters);
+    schema_set_free(&p.schemas);
+    return code;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// One file being loaded, and what is shown of it.
+#ifndef CXSINK_CLI_LOAD_PRIV_H
+#define CXSINK_CLI_LOAD_PRIV_H
+
+#include "app/pipeline.h"
+#include "core/loop.h"
+#include "core/timer.h"
+#include "net/resolve.h"
+
+struct load {
+    const struct config *config;
+    const struct schema_set *schemas;
+    size_t stream; // index into config.streams
+    bool terminal; // stderr is one
+    // input
+    const char *path;
+    int fd;
+    bool resumable;
+    uint64_t inode, size; // size 0: unknown
+    struct uuid source;
+    // The bytes from `window_base` on that were read and are not acknowledged. A line's number for
+    // the sink is the offset of its first byte plus one.
+    struct buf window;
+    uint64_t window_base;
+    uint64_t next;  // offset of the next line to decode
+    uint64_t acked; // everything before this offset is committed
+    uint64_t first; // where this run began
+    bool at_end;    // no more bytes come
+    bool drained;   // every line was pushed
+    bool stopping;  // asked to stop
+    bool failed;    // the input could not be read to its end
+    uint64_t lines, rejected;
+    // machinery
+    struct loop *loop;
+    struct resolver *resolver;
+    struct sink *sink;
+    struct pipeline *pipeline;
+    int signal_fd;
+    struct loop_watch *signal_watch;
+    struct timer tick, patience;
+    struct mono started, last_line;
+    int exit_code;
+};
+
+void load_check_done(struct load *load);
+// A bar on a terminal, a plain line every ten seconds elsewhere.
+void load_print_progress(struct load *load);
+void load_clear_progress(const struct load *load);
+void load_print_summary(struct load *load);
+
+#endif

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// cxsink status: asks the running daemon over its control socket.
+#include "app/daemon.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+#include "core/buf.h"
+#include "json/number.h"
+#include "json/tape.h"
+#include "json/text.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ANSWER_SECONDS 10
+
+static const char help[] =
+    "usage: cxsink status [-c FILE | --runtime-dir DIR] [--json]\n"
+    "\n"
+    "Shows what the running daemon is doing: streams, lag, spool, database.\n"
+    "\n"
+    "  -c, --config FILE      the daemon's configuration (tells its runtime_dir)\n"
+    "      --runtime-dir DIR  where its control.sock is, without reading a configuration\n"
+    "      --json             the whole status as JSON\n"
+    "\n"
+    "Exit codes: 0 it answered; 69 it does not run, or does not answer.\n";
+
+// --- asking ---
+
+static int connect_control(const char *dir)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/control.sock", dir);
+    if (n < 0 || (size_t)n >= sizeof(address.sun_path)) {
+        fprintf(stderr, "cxsink status: the path %s/control.sock is too long for a socket\n", dir);
+        return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct timeval limit = {.tv_sec = ANSWER_SECONDS};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    fprintf(stderr,
+            "cxsink status: no daemon answers on %s (%s): is it running, with this "
+            "configuration, and may you write to the socket?\n",
+            address.sun_path, strerror(errno));
+    close(fd);
+    return -1;
+}
+
+// The body of the answer to one GET, or NULL.
+static const char *ask(int fd, struct buf *answer)
+{
+    static const char request[] =
+        "GET /api/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))
+        return NULL;
+    ssize_t n;
+    do {
+        char *at = buf_reserve(answer, 16384);
+        n = recv(fd, at, 16384, 0);
+        answer->len += n > 0 ? (size_t)n : 0;
+    } while (n > 0);
+    const char *text = buf_text(answer);
+    const char *body = strstr(text, "\r\n\r\n");
+    return body != NULL && strncmp(text, "HTTP/1.1 200", 12) == 0 ? body + 4 : NULL;
+}
+
+// --- showing ---
+
+static uint32_t member(const struct tape *tape, uint32_t object, const char *name)
+{
+    size_t n = strlen(name);
+    return object == TAPE_NONE ? TAPE_NONE : tape_member(tape, object, name, n, tape_hash(name, n));
+}
+
+// Text of a string member; `room` holds it. "" when it is null or missing.
+static const char *text_of(const struct tape *tape, uint32_t object, const char *name, char *room,
+                           size_t size)
+{
+    uint32_t i = member(tape, object, name);
+    room[0] = '\0';
+    if (i == TAPE_NONE || tape->tokens[i].kind != TAPE_STRING ||
+        tape->tokens[i].end - tape->tokens[i].start > size)
+        return room;
+    room[text_unescape(tape, i, room)] = '\0';
+    return room;
+}
+
+static double number_of(const struct tape *tape, uint32_t object, const char *name)
+{
+    uint32_t i = member(tape, object, name);
+    double value = 0;
+    if (i == TAPE_NONE || tape->tokens[i].kind != TAPE_NUMBER)
+        return 0;
+    size_t length;
+    const char *raw = tape_raw(tape, i, &length);
+    (void)number_to_double(raw, length, &value);
+    return value;
+}
+
+static void print_bytes(double bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    for (; bytes >= 1024 && unit < 4; unit++)
+        bytes /= 1024;
+    printf("%.*f %s", unit == 0 ? 0 : 1, bytes, units[unit]);
+}
+
+static void print_streams(const struct tape *tape, uint32_t streams)
+{
+    char name[128], state[32], when[40];
+    printf("\n%-20s %-11s %12s %12s %9s %10s  %s\n", "stream", "state", "received", "committed",
+           "rejected", "p99 commit", "last event");
+    for (uint32_t n = 0; streams != TAPE_NONE; n++) {
+        uint32_t s = tape_element(tape, streams, n);
+        if (s == TAPE_NONE)
+            break;
+        printf("%-20s %-11s %12.0f %12.0f %9.0f %8.0fms  %s\n",
+               text_of(tape, s, "name", name, sizeof(name)),
+               text_of(tape, s, "state", state, sizeof(state)), number_of(tape, s, "received"),
+               number_of(tape, s, "committed"), number_of(tape, s, "rejected"),
+               number_of(tape, s, "commit_p99_seconds") * 1000,
+               text_of(tape, s, "last_event_at", when, sizeof(when)));
+    }
+}
+
+static void print_reasons(const struct tape *tape, uint32_t reasons)
+{
+    char text[2048];
+    for (uint32_t n = 0; reasons != TAPE_NONE; n++) {
+        uint32_t r = tape_element(tape, reasons, n);
+        if (r == TAPE_NONE || tape->tokens[r].end - tape->tokens[r].start > sizeof(text))
+            break;
+        text[text_unescape(tape, r, text)] = '\0';
+        printf("  %s\n", text);
+    }
+}
+
+static void print_status(const struct tape *tape)
+{
+    char text[1024];
+    uint32_t ready = member(tape, 0, "ready");
+    bool is_ready = ready != TAPE_NONE && tape->tokens[ready].kind == TAPE_TRUE;
+    printf("cxsink %s", text_of(tape, 0, "version", text, sizeof(text)));
+    printf(", process %.0f, since %s: %s\n", number_of(tape, 0, "pid"),
+           text_of(tape, 0, "started_at", text, sizeof(text)), is_ready ? "ready" : "NOT READY");
+    print_reasons(tape, member(tape, 0, "reasons"));
+    print_streams(tape, member(tape, 0, "streams"));
+    uint32_t spool = member(tape, 0, "spool");
+    printf("\nspool     %.0f events, ", number_of(tape, spool, "events"));
+    print_bytes(number_of(tape, spool, "bytes"));
+    printf(" of ");
+    print_bytes(number_of(tape, spool, "max_bytes"));
+    printf(", oldest %.1f s\n", number_of(tape, spool, "oldest_seconds"));
+    uint32_t database = member(tape, 0, "database");
+    printf("database  %s", text_of(tape, database, "state", text, sizeof(text)));
+    printf(", %.0f of %.0f connections; %.0f inserted, %.0f updated, %.0f unchanged, "
+           "%.0f dead letters, %.0f retries\n",
+           number_of(tape, database, "connections_ready"), number_of(tape, database, "connections"),
+           number_of(tape, database, "inserted"), number_of(tape, database, "updated"),
+           number_of(tape, database, "unchanged"), number_of(tape, database, "dead_letters"),
+           number_of(tape, database, "retries"));
+}
+
+static int show(const char *dir, bool json)
+{
+    struct buf answer = {0};
+    struct tape tape;
+    int code = EXIT_NO_SERVER;
+    int fd = connect_control(dir);
+    if (fd < 0)
+        return code;
+    const char *body = ask(fd, &answer);
+    close(fd);
+    tape_init(&tape, 0);
+    if (body == NULL || !tape_parse(&tape, body, strlen(body))) {
+        fputs("cxsink status: the daemon does not answer; is it stopping?\n", stderr);
+    } else {
+        code = EXIT_DONE;
+        if (json)
+            fputs(body, stdout);
+        else
+            print_status(&tape);
+    }
+    tape_deinit(&tape);
+    buf_deinit(&answer);
+    return code;
+}
+
+int cli_status(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"runtime-dir", required_argument, NULL, 'r'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    const char *path = NULL, *dir = NULL;
+    bool json = false;
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            path = optarg;
+            break;
+        case 'r':
+            dir = optarg;
+            break;
+        case 'j':
+            json = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_DONE;
+        default:
+            return cli_usage_error("status", "wrong option");
+        }
+    }
+    if (optind < argc)
+        return cli_usage_error("status", "takes no argument \"%s\"", argv[optind]);
+    if (dir != NULL)
+        return show(dir, json);
+    struct config *config = cli_load_config(path);
+    if (config == NULL)
+        return EXIT_CONFIG;
+    int code = show(config->runtime_dir, json);
+    config_free(&config);
+    return code;
+}
