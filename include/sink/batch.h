@@ -51,6 +51,7 @@ struct batch_dead {
     struct batch_origin origin;
     size_t at;
     size_t reason_length, detail_length, payload_length;
+    bool no_payload; // the frame could not be had
 };
 
 struct dead_list {
@@ -99,7 +100,7 @@ struct dead_texts {
     const char *reason; // NUL-terminated
     const char *detail;
     size_t detail_length;
-    const char *payload;
+    const char *payload; // NULL: it cannot be had
     size_t payload_length;
 };
 void batch_push_dead(struct batch *batch, const struct batch_origin *origin,

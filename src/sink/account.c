@@ -55,7 +55,7 @@ static void add_tally(struct dead_tallies *to, const struct dead_tally *tally)
     to->items[to->count++] = *tally;
 }
 
-void account_dead(struct lane *lane, const struct step *step, const struct pg_result *result)
+void account_dead(struct lane *lane, const struct pg_result *result)
 {
     for (int row = 0; row < pg_result_rows(result); row++) {
         struct dead_tally tally = {
@@ -63,7 +63,6 @@ void account_dead(struct lane *lane, const struct step *step, const struct pg_re
             .reason = mem_strdup(pg_result_text(result, row, 1)),
             .count = strtoull(pg_result_text(result, row, 2), NULL, 10),
             .example_id = strtoll(pg_result_text(result, row, 3), NULL, 10),
-            .again = step->kind == STEP_DEAD_AGAIN,
         };
         add_tally(&lane->dead, &tally);
     }
@@ -106,9 +105,6 @@ static void commit_dead(struct lane *lane)
     struct sink *sink = lane->sink;
     for (size_t i = 0; i < lane->dead.count; i++) {
         const struct dead_tally *tally = &lane->dead.items[i];
-        if (!tally->again)
-            metric_add(metric_series(METRIC_EVENTS_REJECTED, tally->stream, tally->reason),
-                       (double)tally->count);
         sink->stats.dead += tally->count;
         add_tally(&sink->dead, tally);
     }

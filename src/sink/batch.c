@@ -148,6 +148,7 @@ void dead_list_add(struct dead_list *list, const struct batch_origin *origin,
         .reason_length = strlen(texts->reason),
         .detail_length = texts->detail_length,
         .payload_length = texts->payload_length,
+        .no_payload = texts->payload == NULL,
     };
     buf_append(&list->texts, texts->reason, dead->reason_length);
     buf_append(&list->texts, texts->detail, texts->detail_length);

@@ -365,13 +365,19 @@ static enum sink_push pushed(struct sink *sink, struct lane *lane, uint64_t seq)
     return SINK_TAKEN;
 }
 
-void sink_fetch_payload(struct sink *sink, const struct batch_origin *origin)
+void sink_fetch_payload(struct sink *sink, uint64_t seq, struct dead_texts *texts)
 {
+    const struct sink_callbacks *callbacks = &sink->settings.callbacks;
+    texts->payload = NULL;
+    texts->payload_length = 0;
     buf_clear(&sink->payload);
     buf_shrink(&sink->payload, sink->settings.config->postgres.batch_bytes);
-    if (sink->settings.callbacks.payload == NULL ||
-        !sink->settings.callbacks.payload(sink->settings.owner, origin->seq, &sink->payload))
-        buf_clear(&sink->payload);
+    buf_reserve(&sink->payload, 1); // never NULL, also when the frame is empty
+    if (callbacks->payload == NULL ||
+        !callbacks->payload(sink->settings.owner, seq, &sink->payload))
+        return;
+    texts->payload = sink->payload.data;
+    texts->payload_length = sink->payload.len;
 }
 
 // A row that is not of its table's shape would take its whole statement down. It cannot come from
@@ -380,13 +386,10 @@ static void push_misshapen(struct sink *sink, struct lane *lane, const struct ba
 {
     static const char detail[] =
         "[{\"sqlstate\":\"XX000\",\"message\":\"the row's cells are not those of the table\"}]";
-    sink_fetch_payload(sink, origin);
-    batch_push_dead(lane->open, origin,
-                    &(struct dead_texts){.reason = "db.XX000",
-                                         .detail = detail,
-                                         .detail_length = sizeof(detail) - 1,
-                                         .payload = sink->payload.data,
-                                         .payload_length = sink->payload.len});
+    struct dead_texts texts = {
+        .reason = "db.XX000", .detail = detail, .detail_length = sizeof(detail) - 1};
+    sink_fetch_payload(sink, origin->seq, &texts);
+    batch_push_dead(lane->open, origin, &texts);
 }
 
 enum sink_push sink_push_row(struct sink *sink, size_t table, const struct sink_origin *origin,
@@ -410,7 +413,7 @@ enum sink_push sink_push_dead(struct sink *sink, const struct sink_origin *origi
     struct dead_texts texts = {.reason = reason,
                                .detail = detail_len != 0 ? detail : "[]",
                                .detail_length = detail_len != 0 ? detail_len : 2,
-                               .payload = payload,
+                               .payload = payload_len != 0 ? payload : "",
                                .payload_length = payload_len};
     if (!sink_has_tables(sink))
         return refuse_push(sink, sink->n_lanes);

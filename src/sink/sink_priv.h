@@ -47,11 +47,10 @@ enum lane_state {
 
 // A statement in flight: which answer to expect next.
 enum step_kind {
-    STEP_PLAIN,      // BEGIN, SET, SAVEPOINT...
-    STEP_UPSERT,     // answers (inserted, written)
-    STEP_DEAD,       // answers (stream, reason, count, example id)
-    STEP_DEAD_AGAIN, // likewise, of dead letters that were replayed in vain
-    STEP_INTERNAL,   // another statement on cxsink's own tables
+    STEP_PLAIN,    // BEGIN, SET, SAVEPOINT...
+    STEP_UPSERT,   // answers (inserted, written)
+    STEP_DEAD,     // answers (stream, reason, count, example id)
+    STEP_INTERNAL, // another statement on cxsink's own tables
     STEP_COMMIT,
 };
 
@@ -71,7 +70,6 @@ struct dead_tally {
     char *stream, *reason; // owned
     uint64_t count;
     int64_t example_id;
-    bool again; // known before: a replay that failed
 };
 
 struct dead_tallies {
@@ -178,8 +176,8 @@ struct sink {
 void sink_wake(struct sink *sink);
 bool sink_has_tables(const struct sink *sink);
 void sink_set_trouble(struct sink *sink, enum status_code code, const struct pg_error *error);
-// Fills sink.payload with the frame of a row, by the owner's `payload`; empty when it has none.
-void sink_fetch_payload(struct sink *sink, const struct batch_origin *origin);
+// Asks the owner for a row's frame; `texts` point into sink.payload, or have none.
+void sink_fetch_payload(struct sink *sink, uint64_t seq, struct dead_texts *texts);
 void tables_deinit(struct tables *tables);
 
 // writer.c
@@ -242,7 +240,7 @@ void prepare_cancel(struct lane *lane);
 // account.c
 uint32_t account_stream(struct sink *sink, const char *name);
 void account_upsert(struct lane *lane, const struct step *step, const struct pg_result *result);
-void account_dead(struct lane *lane, const struct step *step, const struct pg_result *result);
+void account_dead(struct lane *lane, const struct pg_result *result);
 void account_reset(struct lane *lane);
 void account_commit(struct lane *lane);
 void account_failure(struct lane *lane, const char *result, const char *sqlstate);

@@ -152,7 +152,10 @@ static void put_new_dead(struct lane *lane, const struct dead_list *list,
     array_put_time(column++, dead->origin.received_us);
     array_put(column++, text, dead->reason_length);
     put_detail(lane, column++, list, dead);
-    array_put(column, text + dead->reason_length + dead->detail_length, dead->payload_length);
+    if (dead->no_payload)
+        array_put_null(column);
+    else
+        array_put(column, text + dead->reason_length + dead->detail_length, dead->payload_length);
 }
 
 static void send_new_dead(struct lane *lane, const struct dead_list *list)
@@ -195,7 +198,7 @@ static void send_dead_again(struct lane *lane, const struct dead_list *list)
         put_detail(lane, &sink->columns[2], list, dead);
     }
     set_params(sink, 0, elements, N);
-    send_step(lane, (struct step){.kind = STEP_DEAD_AGAIN}, update_dead, N);
+    send_step(lane, (struct step){.kind = STEP_DEAD}, update_dead, N);
 }
 
 void transact_dead(struct lane *lane, const struct dead_list *list)
@@ -311,8 +314,8 @@ void transact_result(struct lane *lane, const struct pg_result *result,
     }
     if (step->kind == STEP_UPSERT)
         account_upsert(lane, step, result);
-    else if (step->kind == STEP_DEAD || step->kind == STEP_DEAD_AGAIN)
-        account_dead(lane, step, result);
+    else if (step->kind == STEP_DEAD)
+        account_dead(lane, result);
     else if (step->kind == STEP_COMMIT)
         lane->committed = strcmp(pg_result_tag(result), "COMMIT") == 0;
 }
@@ -350,10 +353,9 @@ bool transact_refuses_row(const struct pg_error *error)
 static void handle_refusal(struct lane *lane)
 {
     bool in_rows = lane->error_step == STEP_UPSERT || lane->error_step == STEP_COMMIT;
-    bool in_dead = lane->error_step == STEP_DEAD || lane->error_step == STEP_DEAD_AGAIN;
     if (in_rows && !lane->isolated && lane->flight->n_rows != 0) {
         isolate_batch(lane);
-    } else if (in_dead && !lane->bare) {
+    } else if (lane->error_step == STEP_DEAD && !lane->bare) {
         lane->bare = true;
         transact_send(lane);
     } else {

@@ -89,13 +89,10 @@ static void refuse_row(struct lane *lane)
     row->refused = true;
     put_detail(detail, &lane->error);
     snprintf(reason, sizeof(reason), "db.%s", lane->error.sqlstate);
-    sink_fetch_payload(sink, &row->origin);
-    dead_list_add(&lane->refused, &row->origin,
-                  &(struct dead_texts){.reason = reason,
-                                       .detail = detail->data,
-                                       .detail_length = detail->len,
-                                       .payload = sink->payload.data,
-                                       .payload_length = sink->payload.len});
+    struct dead_texts texts = {
+        .reason = reason, .detail = detail->data, .detail_length = detail->len};
+    sink_fetch_payload(sink, row->origin.seq, &texts);
+    dead_list_add(&lane->refused, &row->origin, &texts);
 }
 
 void isolate_synced(struct lane *lane)
