@@ -18,14 +18,14 @@ schema := compile format regex validate
 spool := crc32c cursor inspect io list position read recover scan segment spool trim write
 net := http http_result http_setup resolve tls
 event := cell decode mapping time
-auth := token
+auth := token token_answer token_request
 stream := session session_end session_rx session_watch url ws
 pg := catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate prepare sink transact upsert writer writer_isolate
 ops := admin audit metrics
 app := daemon flow pipeline report streams
 cli := check check_connect common database dead dead_replay load load_progress main migrate run spool status validate
-sim := main
+sim := control event main server tokens
 
 # Folders by level; an archive each. A test links its own folder and the levels below.
 level0 := core
@@ -109,7 +109,7 @@ below_schema := schema json core
 below_spool := spool core
 below_net := net core
 below_event := event json schema core
-below_auth := auth net config core
+below_auth := auth net config json core
 below_stream := stream net config core
 below_pg := pg net config core
 below_sink := sink $(level3) $(level2) $(level1) core
