@@ -4,9 +4,9 @@ DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'cxsink') THEN
         CREATE SCHEMA cxsink;
+        COMMENT ON SCHEMA cxsink IS 'cxsink: dead letters and bookkeeping';
     END IF;
 END $$;
-COMMENT ON SCHEMA cxsink IS 'cxsink: dead letters and bookkeeping';
 
 CREATE TABLE cxsink.migrations (
     version int PRIMARY KEY,
