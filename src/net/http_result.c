@@ -42,7 +42,6 @@ static enum status_code code_of(CURLcode result)
         return STATUS_TIMEOUT;
     case CURLE_PEER_FAILED_VERIFICATION:
         return STATUS_DENIED;
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
@@ -60,7 +59,8 @@ static enum status_code code_of(CURLcode result)
 static const char *certificate_remedy(long verify_result)
 {
     switch (verify_result) {
-    case X509_V_OK: // the chain is fine, so it was the name
+    case X509_V_OK:              // the chain is fine, so it was the name;
+    case X509_V_ERR_UNSPECIFIED: // libcurl's first value, kept when it looks at the name first
         return "; the certificate is for another host: check the host name in the URL";
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -127,8 +127,7 @@ static const char *stage_of(const struct http_request *request)
     if (request->phase == HTTP_RESOLVING)
         return "looking the name up";
     if (seconds_of(request->easy, CURLINFO_PRETRANSFER_TIME) <= 0)
-        return seconds_of(request->easy, CURLINFO_CONNECT_TIME) > 0 ? "in the TLS handshake"
-                                                                    : "connecting";
+        return "in the TCP connect or the TLS handshake";
     if (seconds_of(request->easy, CURLINFO_STARTTRANSFER_TIME) <= 0)
         return "waiting for the answer";
     return "reading the answer";
