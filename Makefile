@@ -14,7 +14,8 @@ CC ?= gcc
 core := backoff buf clock counter fsio hash log loop mem status timer uuid
 config := equal load secret settings units
 json := members number pointer tape text
-schema := compile format regex validate
+schema := arena compile ecma ecma_property emit_object emit_value equal explain format format_uri \
+          keywords names refs regex shape validate
 spool := crc32c cursor inspect io list position read recover scan segment spool trim write
 net := http http_result http_setup resolve tls
 event := cell decode mapping time
@@ -64,7 +65,7 @@ obj := $(BUILD)/obj
 lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
 
-.PHONY: all help demo check check-quick bench install clean format unit integration packages
+.PHONY: all help demo check check-sanitized bench install clean format unit integration packages
 .DELETE_ON_ERROR:
 all: $(BUILD)/cxsink $(BUILD)/cxsink-sim
 
@@ -129,6 +130,67 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call archives_below,$$(*D))
 
 unit: $(unit_tests)
 	@sh tests/tools/run-unit.sh $(unit_tests)
+
+# --- what installs packages, tests, shows --------------------------------------------------------
+python := /usr/bin/python3
+pytest := $(python) -m pytest -q -p no:cacheprovider
+jobs ?= 2
+
+packages:
+	@sh tests/tools/packages.sh build
+
+demo:
+	@sh tests/tools/packages.sh demo
+	@$(MAKE) --no-print-directory all
+	@CXSINK_BUILD=$(BUILD) $(python) tests/tools/demo.py
+
+# Everything, with and without the sanitizers.
+check:
+	@sh tests/tools/packages.sh check
+	@$(MAKE) --no-print-directory -j$(jobs) all
+	@sh tests/tools/layers.sh
+	@CC=$(CC) sh tests/tools/headers.sh
+	@sh tests/tools/format.sh
+	@$(MAKE) --no-print-directory -j$(jobs) $(unit_tests)
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory integration
+	@$(MAKE) --no-print-directory check-sanitized
+
+sanitized := BUILD=$(BUILD)/asan SANITIZE=address,undefined OPT='-O1 -g'
+check-sanitized:
+	@$(MAKE) --no-print-directory -j$(jobs) $(sanitized) all $(unit_tests:$(BUILD)/%=$(BUILD)/asan/%)
+	@$(MAKE) --no-print-directory $(sanitized) unit
+	@CXSINK_WAIT_FACTOR=3 $(MAKE) --no-print-directory $(sanitized) integration
+
+integration: all
+	@cd tests/integration && CXSINK_BUILD=$(abspath $(BUILD)) $(pytest) -n $(jobs) $(TESTS)
+
+bench:
+	@sh tests/tools/packages.sh bench
+	@$(MAKE) --no-print-directory -j$(jobs) all
+	@CXSINK_BUILD=$(BUILD) $(python) tests/bench/bench.py $(BENCH)
+
+format:
+	clang-format -i $$(git ls-files 'src/*.[ch]' 'include/*.h' 'tests/*.[ch]')
+
+install: all
+	install -D -m 0755 $(BUILD)/cxsink $(DESTDIR)$(PREFIX)/bin/cxsink
+	install -D -m 0755 $(BUILD)/cxsink-sim $(DESTDIR)$(PREFIX)/bin/cxsink-sim
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's,/usr/bin/cxsink,$(PREFIX)/bin/cxsink,' systemd/cxsink.service \
+	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/cxsink.service
+	install -D -m 0644 config/cxsink.json $(DESTDIR)$(PREFIX)/share/cxsink/cxsink.json
+	install -D -m 0644 config/cxsink.schema.json $(DESTDIR)$(PREFIX)/share/cxsink/cxsink.schema.json
+	install -D -m 0644 config/schemas/cxone-event.json \
+	  $(DESTDIR)$(PREFIX)/share/cxsink/schemas/cxone-event.json
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@echo "make packages   installs what 'make' needs"
+	@echo "make unit | integration | check-sanitized   parts of check (TESTS=... for pytest)"
+	@echo "make bench      the measurements (BENCH=... chooses)"
+	@echo "make install    DESTDIR=, PREFIX=/usr/local"
+	@echo "make format     clang-format;  make clean"
 
 clean:
 	rm -rf $(BUILD)
