@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a compiled schema over a tape. No allocation, no clock, no logging.
+// Runs a compiled schema over a tape. No clock, no logging; no allocation but in three rare places:
+// a pattern over an escaped string of more than 4 KiB, uniqueItems over more than 64 elements, and
+// comparing objects of more than 32 members.
+//
+// A schema holds the scratch memory of its patterns, so it is for one thread at a time.
 #ifndef CXSINK_SCHEMA_VALIDATE_H
 #define CXSINK_SCHEMA_VALIDATE_H
 
@@ -11,6 +15,10 @@ struct tape;
 
 // One failure. Pointers are RFC 6901, cut at their size; `message` names what was expected and what
 // kind of value was found, never the value itself.
+//   instance  the value that fails; of "required" the object that lacks a member, of
+//             "additionalProperties": false the member that is not allowed
+//   schema    the keyword where it stands, also when reached through $ref
+//   keyword   its name; for a schema `false` the keyword that holds it, for a root `false` "false"
 struct schema_error {
     char instance[256];
     char schema[256];
@@ -20,6 +28,13 @@ struct schema_error {
 
 // True when valid. Otherwise all failures are counted in *n_errors_r and the first `max_errors`
 // described; with max_errors 0 it stops at the first.
+//
+// The order is that of evaluation and always the same: of a value first type, const, enum, limits
+// of numbers and lengths, format, pattern; of an object required, the members in the event's order
+// (properties, patternProperties), additionalProperties, minProperties, maxProperties,
+// propertyNames, dependentRequired, dependencies; of an array its limits, the elements in order,
+// contains, uniqueItems; then $ref, allOf, anyOf, oneOf, not, if, dependentSchemas. What fails
+// inside anyOf, oneOf, not, if and contains is told as that keyword's one failure.
 bool schema_validate(const struct schema *schema, const struct tape *tape,
                      struct schema_error *errors_r, size_t max_errors, size_t *n_errors_r);
 

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// ECMA-262 regular expressions (with the u flag, as JSON Schema Core section 6.4 recommends),
+// checked and translated by schema/ecma, run by PCRE2, or, for simple anchored ones, by a scan.
+#ifndef CXSINK_SCHEMA_REGEX_PRIV_H
+#define CXSINK_SCHEMA_REGEX_PRIV_H
+
+#include "core/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct regex;
+
+enum regex_result { REGEX_NO_MATCH, REGEX_MATCH, REGEX_LIMIT };
+
+// Compiles a pattern (UTF-8). STATUS_INVALID: not a pattern of ECMA-262, or one that PCRE2 cannot
+// run with the same meaning; the sentence says what and at which offset, not the pattern.
+enum status_code regex_compile(const char *pattern, size_t length, struct regex **regex_r,
+                               struct status *st) STATUS_MUST_CHECK;
+void regex_destroy(struct regex **regex);
+// Does it match anywhere in the text (well-formed UTF-8)? REGEX_LIMIT: given up after too many
+// steps or too much memory, so the answer is not known.
+enum regex_result regex_match(struct regex *regex, const char *text, size_t length);
+// Does it run as a scan? For tests.
+bool regex_is_scan(const struct regex *regex);
+
+#endif

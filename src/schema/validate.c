@@ -1,0 +1,593 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the program over the tape. Recursion is as deep as the tape's nesting, times the schemas
+// that apply to one value through one another (SCHEMA_IN_PLACE_MAX at most).
+#include "schema/validate_priv.h"
+
+#include "core/mem.h"
+#include "json/number.h"
+#include "json/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool run_block(struct run *run, block_t block, uint32_t token);
+
+// The same for the verdict alone, where failures inside are not failures of the value.
+static bool probe(struct run *run, block_t block, uint32_t token)
+{
+    bool explain = run->explain;
+
+    run->explain = false;
+    bool passed = run_block(run, block, token);
+    run->explain = explain;
+    return passed;
+}
+
+// --- strings -------------------------------------------------------------------------------------
+
+static void unescape(const struct tape *tape, uint32_t string, struct unescaped *out)
+{
+    out->owned = NULL;
+    out->text = tape_string(tape, string, &out->length);
+    if ((tape->tokens[string].flags & TAPE_ESCAPED) == 0)
+        return;
+    char *room = out->room;
+    if (out->length > sizeof(out->room))
+        room = out->owned = mem_alloc(out->length);
+    out->length = text_unescape(tape, string, room);
+    out->text = room;
+}
+
+static bool is_plain(const struct tape *tape, uint32_t string)
+{
+    return (tape->tokens[string].flags & TAPE_ESCAPED) == 0;
+}
+
+static enum regex_result match_unescaped(const struct tape *tape, uint32_t string,
+                                         struct regex *regex)
+{
+    struct unescaped plain;
+
+    unescape(tape, string, &plain);
+    enum regex_result result = regex_match(regex, plain.text, plain.length);
+    free(plain.owned);
+    return result;
+}
+
+static bool matches(struct run *run, const struct instruction *in, struct regex *regex,
+                    uint32_t string)
+{
+    const struct tape *tape = run->tape;
+    enum regex_result result;
+    size_t length;
+
+    if (is_plain(tape, string)) {
+        const char *text = tape_string(tape, string, &length);
+        result = regex_match(regex, text, length);
+    } else {
+        result = match_unescaped(tape, string, regex);
+    }
+    run->limit = result == REGEX_LIMIT;
+    if (run->limit && run->gave_up == NULL) {
+        run->gave_up = in;
+        run->gave_up_token = string;
+    }
+    return result == REGEX_MATCH;
+}
+
+static bool format_unescaped(const struct tape *tape, uint32_t string, enum format format)
+{
+    struct unescaped plain;
+
+    unescape(tape, string, &plain);
+    bool right = format_check(format, plain.text, plain.length);
+    free(plain.owned);
+    return right;
+}
+
+static bool has_format(const struct tape *tape, uint32_t string, enum format format)
+{
+    size_t length;
+
+    if (!is_plain(tape, string))
+        return format_unescaped(tape, string, format);
+    const char *text = tape_string(tape, string, &length);
+    return format_check(format, text, length);
+}
+
+static bool has_length(const struct tape *tape, uint32_t string, enum opcode op, uint32_t limit)
+{
+    size_t bytes;
+
+    tape_string(tape, string, &bytes);
+    // A code point takes one to four bytes, or up to twelve as two escapes: mostly that decides.
+    if (op == OP_MAX_LENGTH)
+        return bytes <= limit || text_string_code_points(tape, string) <= limit;
+    if (bytes < limit)
+        return false;
+    return bytes / 12 >= limit || text_string_code_points(tape, string) >= limit;
+}
+
+static bool in_name_set(const struct name_set *set, const char *text, size_t length)
+{
+    uint64_t first = name_word(text, length), last = name_last_word(text, length);
+    uint32_t slot = name_slot(first, last, (uint32_t)length, set);
+
+    for (; set->slots[slot].text != NULL; slot = (slot + 1) & set->mask) {
+        const struct name *name = &set->slots[slot];
+        if (name->first == first && name->last == last && name->length == length &&
+            (length <= 16 || memcmp(name->text, text, length) == 0))
+            return true;
+    }
+    return false;
+}
+
+static bool string_in_enum(const struct enumeration *set, const struct tape *tape, uint32_t string)
+{
+    size_t length;
+
+    if (set->n_strings == 0)
+        return false;
+    if (is_plain(tape, string)) {
+        const char *text = tape_string(tape, string, &length);
+        return in_name_set(&set->strings, text, length);
+    }
+    for (uint32_t i = 0; i <= set->strings.mask; i++) {
+        const struct name *name = &set->strings.slots[i];
+        if (name->text != NULL && text_string_equals(tape, string, name->text, name->length))
+            return true;
+    }
+    return false;
+}
+
+static bool in_enum(const struct run *run, const struct enumeration *set, uint32_t token)
+{
+    unsigned kind = run->tape->tokens[token].kind;
+
+    if (kind == TAPE_STRING)
+        return string_in_enum(set, run->tape, token);
+    if ((set->other_kinds >> kind & 1) == 0)
+        return false;
+    for (uint32_t i = 0; i < set->n_others; i++)
+        if (equal_values(run->tape, token, &run->schema->tape, set->others[i]))
+            return true;
+    return false;
+}
+
+// --- numbers -------------------------------------------------------------------------------------
+
+// -1, 0, 1 as the number is below, at or above the bound. A number of up to 18 digits is compared
+// as an integer.
+static int compare(const struct tape *tape, uint32_t token, const struct bound *bound)
+{
+    size_t length;
+    const char *text = tape_raw(tape, token, &length);
+
+    if ((tape->tokens[token].flags & TAPE_DECIMAL) != 0 || length > 18 || !bound->is_small)
+        return number_compare(text, length, bound->text, bound->length);
+    bool negative = *text == '-';
+    int64_t value = 0;
+    for (size_t i = negative; i < length; i++)
+        value = value * 10 + (text[i] - '0');
+    value = negative ? -value : value;
+    return value < bound->small ? -1 : value > bound->small;
+}
+
+static bool is_integer(const struct tape *tape, uint32_t token)
+{
+    size_t length;
+    const char *text = tape_raw(tape, token, &length);
+
+    return (tape->tokens[token].flags & TAPE_DECIMAL) == 0 || number_is_integer(text, length);
+}
+
+static bool has_type(const struct tape *tape, uint32_t token, uint32_t kinds)
+{
+    unsigned kind = tape->tokens[token].kind;
+
+    return (kinds >> kind & 1) != 0 ||
+           (kind == TAPE_NUMBER && (kinds & KIND_INTEGER) != 0 && is_integer(tape, token));
+}
+
+static bool is_multiple(const struct run *run, uint32_t token, uint32_t divisor)
+{
+    size_t length, divisor_length;
+    const char *text = tape_raw(run->tape, token, &length);
+    const char *divisor_text = tape_raw(&run->schema->tape, divisor, &divisor_length);
+
+    return number_is_multiple(text, length, divisor_text, divisor_length);
+}
+
+// --- objects -------------------------------------------------------------------------------------
+
+static const struct property *find_property(const struct object *object, const struct tape *tape,
+                                            uint32_t key)
+{
+    uint32_t hash = tape->tokens[key].hash;
+    uint32_t slot = property_slot(hash, object);
+    size_t length;
+    const char *text = tape_string(tape, key, &length);
+
+    for (; object->slots[slot].text != NULL; slot = (slot + 1) & object->mask) {
+        const struct property *property = &object->slots[slot];
+        if (property->hash != hash)
+            continue;
+        if (is_plain(tape, key)
+                ? property->length == length && memcmp(property->text, text, length) == 0
+                : text_string_equals(tape, key, property->text, property->length))
+            return property;
+    }
+    return NULL;
+}
+
+// Runs the patternProperties that match the name. *known_r becomes true when one does.
+static bool run_patterns(struct run *run, const struct instruction *in, uint32_t key, bool *known_r)
+{
+    const struct object *object = in->u.object;
+    bool passed = true;
+
+    for (uint32_t i = 0; i < object->n_patterns; i++) {
+        if (!matches(run, in, object->patterns[i].regex, key))
+            continue;
+        *known_r = true;
+        if (run_block(run, object->patterns[i].block, key + 1))
+            continue;
+        if (!run->explain)
+            return false;
+        passed = false;
+    }
+    return passed;
+}
+
+// A member that is not among the declared properties, or one where patterns have a say as well.
+static bool run_undeclared(struct run *run, const struct instruction *in, uint32_t key,
+                           bool declared)
+{
+    const struct object *object = in->u.object;
+    bool known = declared;
+
+    if (object->n_patterns > 0 && !run_patterns(run, in, key, &known))
+        return false;
+    if (known || !object->has_additional)
+        return true;
+    return !object->additional_false &&
+           (object->additional == BLOCK_NONE || run_block(run, object->additional, key + 1));
+}
+
+// For the verdict alone, in one pass. Names are unique in an object, so that counting those that
+// are required tells whether all are there.
+static bool object_passes(struct run *run, const struct instruction *in, uint32_t token)
+{
+    const struct object *object = in->u.object;
+    const struct tape_token *tokens = run->tape->tokens;
+    uint32_t end = tokens[token].next;
+    uint32_t n_required = 0;
+
+    if (tokens[token].count < object->n_required)
+        return false;
+    for (uint32_t key = token + 1; key != end; key = tokens[key + 1].next) {
+        const struct property *property = find_property(object, run->tape, key);
+        bool declared = property != NULL && property->declared;
+        if (property != NULL)
+            n_required += property->required;
+        if (declared) {
+            if ((property->kinds >> tokens[key + 1].kind & 1) == 0)
+                return false;
+            if (property->rest != BLOCK_NONE && !run_block(run, property->rest, key + 1))
+                return false;
+        }
+        if ((!declared || object->n_patterns > 0) && !run_undeclared(run, in, key, declared))
+            return false;
+    }
+    return n_required == object->n_required;
+}
+
+static void explain_required(struct run *run, const struct object *object, uint32_t token)
+{
+    for (uint32_t i = 0; i < object->n_required; i++) {
+        const struct name *name = &object->required[i];
+        if (tape_member(run->tape, token, name->text, name->length, name->hash) == TAPE_NONE)
+            explain(run, token, object->required_place, KEYWORD_REQUIRED,
+                    "expected a member \"%.*s\"", (int)name->length, name->text);
+    }
+}
+
+// Is the member known to properties or patternProperties? Tells nothing.
+static bool is_known(struct run *run, const struct instruction *in, uint32_t key)
+{
+    const struct object *object = in->u.object;
+    const struct property *property = find_property(object, run->tape, key);
+
+    if (property != NULL && property->declared)
+        return true;
+    for (uint32_t i = 0; i < object->n_patterns; i++)
+        if (matches(run, in, object->patterns[i].regex, key))
+            return true;
+    return false;
+}
+
+// The same as object_passes(), but going on, and in the order that is promised.
+static void explain_object(struct run *run, const struct instruction *in, uint32_t token)
+{
+    const struct object *object = in->u.object;
+    const struct tape_token *tokens = run->tape->tokens;
+    uint32_t end = tokens[token].next;
+    bool known;
+
+    explain_required(run, object, token);
+    for (uint32_t key = token + 1; key != end; key = tokens[key + 1].next) {
+        const struct property *property = find_property(object, run->tape, key);
+        if (property != NULL && property->block != BLOCK_NONE)
+            run_block(run, property->block, key + 1);
+        run_patterns(run, in, key, &known);
+    }
+    for (uint32_t key = token + 1; key != end; key = tokens[key + 1].next) {
+        if (!object->has_additional || is_known(run, in, key))
+            continue;
+        if (object->additional_false)
+            explain(run, key, object->additional_place, KEYWORD_ADDITIONAL_PROPERTIES,
+                    "this member is not allowed");
+        else if (object->additional != BLOCK_NONE)
+            run_block(run, object->additional, key + 1);
+    }
+}
+
+static bool run_object(struct run *run, const struct instruction *in, uint32_t token)
+{
+    size_t before = run->count;
+
+    if (!run->explain)
+        return object_passes(run, in, token);
+    explain_object(run, in, token);
+    return run->count == before;
+}
+
+static bool run_property_names(struct run *run, block_t block, uint32_t token)
+{
+    const struct tape_token *tokens = run->tape->tokens;
+    bool passed = true;
+
+    for (uint32_t key = token + 1; key != tokens[token].next; key = tokens[key + 1].next) {
+        if (run_block(run, block, key))
+            continue;
+        if (!run->explain)
+            return false;
+        passed = false;
+    }
+    return passed;
+}
+
+static bool has_member(const struct run *run, uint32_t object, const struct name *name)
+{
+    return tape_member(run->tape, object, name->text, name->length, name->hash) != TAPE_NONE;
+}
+
+static bool run_dependent_required(struct run *run, const struct instruction *in, uint32_t token)
+{
+    bool passed = true;
+
+    for (uint32_t i = 0; i < in->u.dependents->n; i++) {
+        const struct dependent *dependent = &in->u.dependents->list[i];
+        if (!has_member(run, token, &dependent->trigger))
+            continue;
+        for (uint32_t k = 0; k < dependent->n_names; k++) {
+            const struct name *name = &dependent->names[k];
+            if (has_member(run, token, name))
+                continue;
+            if (!run->explain)
+                return false;
+            passed = false;
+            explain(run, token, dependent->place, (enum keyword)in->keyword,
+                    "expected a member \"%.*s\", because there is a \"%.*s\"", (int)name->length,
+                    name->text, (int)dependent->trigger.length, dependent->trigger.text);
+        }
+    }
+    return passed;
+}
+
+static bool run_dependent_schemas(struct run *run, const struct instruction *in, uint32_t token)
+{
+    bool passed = true;
+
+    for (uint32_t i = 0; i < in->u.dependents->n; i++) {
+        const struct dependent *dependent = &in->u.dependents->list[i];
+        if (!has_member(run, token, &dependent->trigger) || run_block(run, dependent->block, token))
+            continue;
+        if (!run->explain)
+            return false;
+        passed = false;
+    }
+    return passed;
+}
+
+// --- arrays --------------------------------------------------------------------------------------
+
+static bool run_items(struct run *run, const struct items *items, uint32_t token)
+{
+    const struct tape_token *tokens = run->tape->tokens;
+    uint32_t index = 0;
+    bool passed = true;
+
+    for (uint32_t i = token + 1; i != tokens[token].next; i = tokens[i].next, index++) {
+        block_t block = index < items->n_prefix ? items->prefix[index] : items->rest;
+        if (block == BLOCK_NONE)
+            break;
+        if (run_block(run, block, i))
+            continue;
+        if (!run->explain)
+            return false;
+        passed = false;
+    }
+    return passed;
+}
+
+static bool run_contains(struct run *run, const struct instruction *in, uint32_t token)
+{
+    const struct contains *contains = in->u.contains;
+    const struct tape_token *tokens = run->tape->tokens;
+    uint32_t count = 0;
+
+    for (uint32_t i = token + 1; i != tokens[token].next; i = tokens[i].next) {
+        count += probe(run, contains->block, i);
+        // Beyond the least, only a limit asks for more; beyond the limit, only the message does.
+        if (count >= contains->min && contains->max == UINT32_MAX)
+            break;
+    }
+    if (count >= contains->min && count <= contains->max)
+        return true;
+    if (!run->explain)
+        return false;
+    if (count > contains->max)
+        explain(run, token, contains->max_place, KEYWORD_MAX_CONTAINS,
+                "expected at most %u elements that match contains, found %u", contains->max, count);
+    else if (contains->min_place != TAPE_NONE)
+        explain(run, token, contains->min_place, KEYWORD_MIN_CONTAINS,
+                "expected at least %u elements that match contains, found %u", contains->min,
+                count);
+    else
+        explain(run, token, in->place, KEYWORD_CONTAINS,
+                "expected an element that matches contains");
+    return false;
+}
+
+static bool has_twins(const struct run *run, uint32_t token)
+{
+    uint32_t first, second;
+
+    return equal_find_twins(run->tape, token, run->schema->seed, &first, &second);
+}
+
+// --- schemas for the same value ------------------------------------------------------------------
+
+// How many of the list pass; no further than `enough`.
+static uint32_t count_passes(struct run *run, const struct block_list *list, uint32_t token,
+                             uint32_t enough)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < list->n && count < enough; i++)
+        count += probe(run, list->blocks[i], token);
+    return count;
+}
+
+static bool run_if(struct run *run, const struct branch *branch, uint32_t token)
+{
+    block_t next = probe(run, branch->condition, token) ? branch->then : branch->otherwise;
+
+    return next == BLOCK_NONE || run_block(run, next, token);
+}
+
+// --- the loop ------------------------------------------------------------------------------------
+
+static bool run_instruction(struct run *run, const struct instruction *in, uint32_t token)
+{
+    const struct tape *tape = run->tape;
+
+    switch ((enum opcode)in->op) {
+    case OP_END:
+        return true;
+    case OP_FALSE:
+        return false;
+    case OP_TYPE:
+        return has_type(tape, token, in->u.word);
+    case OP_CONST:
+        return equal_values(tape, token, &run->schema->tape, in->u.word);
+    case OP_ENUM:
+        return in_enum(run, in->u.set, token);
+    case OP_MINIMUM:
+        return compare(tape, token, in->u.bound) >= 0;
+    case OP_MAXIMUM:
+        return compare(tape, token, in->u.bound) <= 0;
+    case OP_EXCLUSIVE_MINIMUM:
+        return compare(tape, token, in->u.bound) > 0;
+    case OP_EXCLUSIVE_MAXIMUM:
+        return compare(tape, token, in->u.bound) < 0;
+    case OP_MULTIPLE_OF:
+        return is_multiple(run, token, in->u.word);
+    case OP_MIN_LENGTH:
+    case OP_MAX_LENGTH:
+        return has_length(tape, token, (enum opcode)in->op, in->u.word);
+    case OP_FORMAT:
+        return has_format(tape, token, (enum format)in->u.word);
+    case OP_PATTERN:
+        return matches(run, in, in->u.regex, token);
+    case OP_OBJECT:
+        return run_object(run, in, token);
+    case OP_MIN_PROPERTIES:
+    case OP_MIN_ITEMS:
+        return tape->tokens[token].count >= in->u.word;
+    case OP_MAX_PROPERTIES:
+    case OP_MAX_ITEMS:
+        return tape->tokens[token].count <= in->u.word;
+    case OP_PROPERTY_NAMES:
+        return run_property_names(run, in->u.block, token);
+    case OP_DEPENDENT_REQUIRED:
+        return run_dependent_required(run, in, token);
+    case OP_ITEMS:
+        return run_items(run, in->u.items, token);
+    case OP_CONTAINS:
+        return run_contains(run, in, token);
+    case OP_UNIQUE_ITEMS:
+        return !has_twins(run, token);
+    case OP_CALL:
+        return run_block(run, in->u.block, token);
+    case OP_ANY_OF:
+        return count_passes(run, in->u.list, token, 1) == 1;
+    case OP_ONE_OF:
+        return count_passes(run, in->u.list, token, 2) == 1;
+    case OP_NOT:
+        return !probe(run, in->u.block, token);
+    case OP_IF:
+        return run_if(run, in->u.branch, token);
+    case OP_DEPENDENT_SCHEMAS:
+        return run_dependent_schemas(run, in, token);
+    }
+    return false;
+}
+
+static bool run_block(struct run *run, block_t block, uint32_t token)
+{
+    const struct instruction *in = &run->schema->program[block];
+    unsigned kind = run->tape->tokens[token].kind;
+    bool passed = true;
+
+    for (; in->op != OP_END; in++) {
+        if ((in->kinds >> kind & 1) == 0 || run_instruction(run, in, token))
+            continue;
+        if (!run->explain)
+            return false;
+        explain_instruction(run, in, token);
+        passed = false;
+    }
+    return passed;
+}
+
+// A pattern without an answer makes the value fail, also where its failure would have been wanted.
+static void explain_given_up(struct run *run)
+{
+    enum keyword keyword =
+        run->gave_up->op == OP_PATTERN ? KEYWORD_PATTERN : KEYWORD_PATTERN_PROPERTIES;
+
+    explain(run, run->gave_up_token, run->gave_up->place, keyword, EXPLAIN_LIMIT);
+}
+
+bool schema_validate(const struct schema *schema, const struct tape *tape,
+                     struct schema_error *errors_r, size_t max_errors, size_t *n_errors_r)
+{
+    struct run run = {.schema = schema, .tape = tape, .errors = errors_r, .max = max_errors};
+
+    *n_errors_r = 0;
+    if (run_block(&run, 0, 0) && run.gave_up == NULL)
+        return true;
+    if (max_errors == 0) {
+        *n_errors_r = 1;
+        return false;
+    }
+    run.gave_up = NULL;
+    run.explain = true;
+    run_block(&run, 0, 0);
+    if (run.gave_up != NULL && !run.limit_told)
+        explain_given_up(&run);
+    *n_errors_r = run.count;
+    return false;
+}

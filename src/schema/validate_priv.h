@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of validation share.
+#ifndef CXSINK_SCHEMA_VALIDATE_PRIV_H
+#define CXSINK_SCHEMA_VALIDATE_PRIV_H
+
+#include "schema/keywords_priv.h"
+#include "schema/program_priv.h"
+#include "schema/validate.h"
+
+// One validation. It runs first for the verdict alone, stopping at the first failure; only a value
+// that failed is run again with `explain`, which goes on and describes.
+struct run {
+    const struct schema *schema;
+    const struct tape *tape;
+    bool explain;
+    struct schema_error *errors; // `max` of them
+    size_t max;
+    size_t count;
+    // A pattern that was given up: the value fails, whatever a `not` around makes of it.
+    const struct instruction *gave_up;
+    uint32_t gave_up_token;
+    bool limit;      // the last pattern was given up
+    bool limit_told; // a failure says so
+};
+
+// A string's bytes: the tape's own, or unescaped into `room` or (when longer) a piece of memory.
+struct unescaped {
+    const char *text;
+    size_t length;
+    char *owned; // to be freed; NULL mostly
+    char room[4096];
+};
+
+#define EXPLAIN_LIMIT "the pattern was given up after too many steps; make it simpler"
+
+// explain.c: adds a failure of the value at `token`; `place` is the keyword's key (or the schema
+// `false` itself) in the schema.
+void explain(struct run *run, uint32_t token, uint32_t place, enum keyword keyword,
+             const char *format, ...) __attribute__((format(printf, 5, 6)));
+// The same for an instruction that failed as a whole.
+void explain_instruction(struct run *run, const struct instruction *in, uint32_t token);
+
+// equal.c: deep equality (JSON Schema Core section 4.2.2) of two values.
+bool equal_values(const struct tape *a, uint32_t i, const struct tape *b, uint32_t k);
+// The first two equal elements of an array, by their tokens; false when all are different.
+bool equal_find_twins(const struct tape *tape, uint32_t array, uint64_t seed, uint32_t *first_r,
+                      uint32_t *second_r);
+
+#endif
