@@ -155,6 +155,7 @@ static inline void pg_server_launch(struct pg_server *s)
                     "-cmax_connections=50",
                     "-cshared_buffers=16MB",
                     "-cautovacuum=off",
+                    "-cclient_min_messages=warning",
                     NULL};
     s->pid = pg_server_spawn(s, argv);
     for (int i = 0; i < PG_SERVER_DEADLINE_S * 100 && !pg_server_answers(s); i++) {
