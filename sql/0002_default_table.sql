@@ -7,8 +7,10 @@ BEGIN
                WHERE n.nspname = 'public' AND c.relname = 'cxone_events') THEN
         RETURN;
     END IF;
-    IF NOT coalesce((SELECT pg_catalog.has_schema_privilege(oid, 'USAGE, CREATE')
-                     FROM pg_catalog.pg_namespace WHERE nspname = 'public'), false) THEN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace
+                   WHERE nspname = 'public'
+                   AND pg_catalog.has_schema_privilege(oid, 'USAGE')
+                   AND pg_catalog.has_schema_privilege(oid, 'CREATE')) THEN
         RAISE NOTICE 'public.cxone_events is left out: no right to create in schema public';
         RETURN;
     END IF;

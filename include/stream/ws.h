@@ -79,7 +79,8 @@ struct ws_request {
 // Drops a connection that is there.
 void ws_connect(struct ws *ws, const struct ws_request *request);
 
-// Sends a PING as soon as the socket takes it.
+// Sends a PING as soon as the socket takes it; not when the far side has ended its direction, where
+// what it sent before is still to be read.
 void ws_ping(struct ws *ws);
 // Sends a close frame and waits for the far side's (the caller bounds the wait, then ws_drop()).
 void ws_close(struct ws *ws, int code);

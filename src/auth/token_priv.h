@@ -4,6 +4,7 @@
 #define CXSINK_AUTH_TOKEN_PRIV_H
 
 #include "core/buf.h"
+#include "core/clock.h"
 #include "core/status.h"
 
 #include <stddef.h>

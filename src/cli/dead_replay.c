@@ -35,6 +35,7 @@ struct replay {
     struct timer patience;
     struct letter *letters;
     size_t n_letters, next;
+    size_t fetched; // rows of the last page, those left alone too
     int64_t last_id;
     uint64_t sent, refused, skipped;
     bool broken; // no database any more, or it refuses to be written
@@ -56,6 +57,7 @@ static void take_letter(void *owner, const struct pg_result *r, int row)
     int64_t id = atoll(pg_result_text(r, row, 0));
     size_t stream = stream_of(p->config, pg_result_text(r, row, 1));
     p->last_id = id;
+    p->fetched++;
     // Of a frame over the cap only the beginning was kept; a stream that is gone has no mapping.
     if (strcmp(reason, "frame.too_large") == 0 || stream == CONFIG_NONE ||
         pg_result_is_null(r, row, 3)) {
@@ -83,7 +85,7 @@ static void drop_letters(struct replay *p)
 {
     for (size_t i = 0; i < p->n_letters; i++)
         free(p->letters[i].payload);
-    p->n_letters = p->next = 0;
+    p->n_letters = p->next = p->fetched = 0;
 }
 
 static bool fetch_page(struct replay *p, const struct dead_filter *filter)
@@ -219,7 +221,7 @@ static void replay_all(struct replay *p, const struct dead_request *request)
         if (ok && p->n_letters > 0)
             send_page(p);
     } else {
-        while ((ok = fetch_page(p, &request->filter)) && p->n_letters > 0 && !p->broken)
+        while ((ok = fetch_page(p, &request->filter)) && p->fetched > 0 && !p->broken)
             send_page(p);
     }
     p->broken = p->broken || !ok;

@@ -184,7 +184,7 @@ enum sim_kind sim_event_frame(const struct sim *sim, uint64_t n, struct buf *out
     if (kind == SIM_MALFORMED) {
         end = put_malformed(body, n, random);
     } else {
-        int64_t ms = (int64_t)original - (kind == SIM_OLDER ? 1 : 0);
+        int64_t ms = (int64_t)original - (kind == SIM_OLDER ? 1 : 0) + sim->settings.shift_ms;
         end = put_event(sim, body, original, ms < 0 ? 0 : ms,
                         kind == SIM_OLDER ? random : mix(original ^ sim->settings.seed));
         end = put_padding(sim, end, body);

@@ -30,6 +30,7 @@ static const char help[] =
     "  --duplicates PERCENT   the same event again\n"
     "  --older PERCENT        an older version of an event that was sent\n"
     "  --malformed PERCENT    events that must be rejected\n"
+    "  --shift-ms N           added to every timestamp: newer versions of the same events\n"
     "  --seed N               which events (default 1)\n"
     "  --paused               sends nothing until POST /sim/set?paused=0\n"
     "  --exit-when-done       ends when everything was sent and the clients are gone\n"
@@ -60,6 +61,7 @@ enum option_id {
     O_DUPLICATES,
     O_OLDER,
     O_MALFORMED,
+    O_SHIFT,
     O_SEED,
     O_PAUSED,
     O_EXIT,
@@ -81,6 +83,7 @@ static const struct option options[] = {
     {"duplicates", required_argument, NULL, O_DUPLICATES},
     {"older", required_argument, NULL, O_OLDER},
     {"malformed", required_argument, NULL, O_MALFORMED},
+    {"shift-ms", required_argument, NULL, O_SHIFT},
     {"seed", required_argument, NULL, O_SEED},
     {"paused", no_argument, NULL, O_PAUSED},
     {"exit-when-done", no_argument, NULL, O_EXIT},
@@ -159,6 +162,8 @@ static bool take_number(int option, struct sim_settings *s)
         s->older = n;
     else if (option == O_MALFORMED)
         s->malformed = n;
+    else if (option == O_SHIFT)
+        s->shift_ms = (int64_t)n;
     else
         s->seed = (uint64_t)n;
     return true;

@@ -33,6 +33,7 @@ struct sim_settings {
     double malformed;                      // percent: events that must be rejected
     double expires_in;                     // seconds a token lives
     uint64_t seed;
+    int64_t shift_ms; // added to every timestamp: with the same seed, newer versions of all events
     bool exit_when_done; // ends when everything was sent and the clients are gone
     bool paused;         // sends nothing until told to
 };
@@ -64,7 +65,6 @@ struct sim {
     struct lws_vhost *vhost;
     double credit; // events that the rate allows now
     struct mono credited;
-    uint64_t template_size;
 };
 
 // event.c

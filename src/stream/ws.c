@@ -14,6 +14,7 @@
 
 #include <ctype.h>
 #include <libwebsockets.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/ioctl.h>
@@ -35,6 +36,7 @@ struct ws {
     bool open;
     bool want_ping;
     int want_close; // close code to send; 0: none
+    bool close_sent;
     int http_status;
     int64_t retry_after_us;
     struct ws_request request;
@@ -72,6 +74,7 @@ static void forget(struct ws *ws)
     ws->open = false;
     ws->want_ping = false;
     ws->want_close = 0;
+    ws->close_sent = false;
 }
 
 // The one exit of a connection: whichever of the library's signals comes first wins.
@@ -183,18 +186,22 @@ static void on_gone(struct ws *ws, struct lws *wsi)
     over(ws, &end);
 }
 
-// 4.1 shows 1012 to 1014 and 1016 to 2999 as 1002. The library answers the frame and closes; the
-// connection counts as over already now.
-static void on_peer_close(struct ws *ws, const unsigned char *in, size_t length)
+// 4.1 shows 1012 to 1014 and 1016 to 2999 as 1002. The connection counts as over already now; the
+// library still answers the frame. Nothing behind it may be parsed: 4.1 goes on collecting bytes
+// after a close, beyond the end of its buffer.
+static int on_peer_close(struct ws *ws, struct lws *wsi, const unsigned char *in, size_t length)
 {
     struct ws_end end = {.kind = WS_END_CLOSED, .close_code = 1005, .retry_after_us = -1};
-    if (ws->want_close != 0) // the answer to our own close frame
+    int answered = ws->close_sent ? -1 : 0;
+    if (ws->want_close != 0)
         end.kind = WS_END_LOCAL;
     if (length >= 2) {
         end.close_code = in[0] << 8 | in[1];
         set_detail(&end, (const char *)in + 2, length - 2);
     }
+    lws_rx_flow_control(wsi, 0);
     over(ws, &end);
+    return answered;
 }
 
 // --- the handshake's request ---
@@ -247,10 +254,23 @@ static int on_open(struct ws *ws, struct lws *wsi)
     return ws->wsi == wsi ? 0 : -1;
 }
 
+// Not by lws_close_reason(): that makes 4.1 wait for the answer in a state in which it writes what
+// else the far side sends past the end of its buffer. So the library knows of no close, data goes
+// on being delivered (and ignored above), and the answer comes as the far side's own close.
 static int send_close(struct ws *ws, struct lws *wsi)
 {
-    lws_close_reason(wsi, (enum lws_close_status)ws->want_close, NULL, 0);
-    return -1; // the library sends the frame and waits for the answer
+    // A whole frame of our own (RFC 6455 section 5.2): FIN and close, masked, 2 bytes, the mask,
+    // the code. An all-zero mask leaves the code as it is; a close has nothing to hide.
+    unsigned char frame[LWS_PRE + 8] = {0};
+    unsigned char *at = frame + LWS_PRE;
+    if (ws->close_sent)
+        return 0;
+    ws->close_sent = true;
+    at[0] = 0x88;
+    at[1] = 0x82;
+    at[6] = (unsigned char)(ws->want_close >> 8);
+    at[7] = (unsigned char)ws->want_close;
+    return lws_write(wsi, at, 8, LWS_WRITE_RAW) < 0 ? -1 : 0;
 }
 
 static int on_data(struct ws *ws, struct lws *wsi, const char *in, size_t length)
@@ -259,9 +279,7 @@ static int on_data(struct ws *ws, struct lws *wsi, const char *in, size_t length
                      (lws_is_final_fragment(wsi) ? WS_FINAL : 0) |
                      (lws_frame_is_binary(wsi) ? WS_BINARY : 0);
     ws->callbacks->data(ws->owner, in, length, flags);
-    if (ws->wsi != wsi) // dropped meanwhile
-        return -1;
-    return ws->want_close != 0 ? send_close(ws, wsi) : 0;
+    return ws->wsi == wsi ? 0 : -1; // dropped meanwhile
 }
 
 // The only place where the library takes data to send.
@@ -301,9 +319,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
             ws->callbacks->pong(ws->owner);
         return 0;
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        if ((ws = current(wsi, user)) != NULL)
-            on_peer_close(ws, in, length);
-        return 0;
+        return (ws = current(wsi, user)) != NULL ? on_peer_close(ws, wsi, in, length) : -1;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
         if ((ws = current(wsi, user)) != NULL)
             on_connect_error(ws, wsi, in, length);
@@ -463,9 +479,19 @@ void ws_connect(struct ws *ws, const struct ws_request *request)
     ws->connecting = false;
 }
 
+static bool peer_has_shut(const struct ws *ws)
+{
+    struct pollfd fd = {.fd = lws_get_socket_fd(ws->wsi), .events = POLLRDHUP};
+    return poll(&fd, 1, 0) > 0 && (fd.revents & POLLRDHUP) != 0;
+}
+
 void ws_ping(struct ws *ws)
 {
     if (!ws->open || ws->wsi == NULL)
+        return;
+    // A far side that has closed answers with RST, and the library then throws away what is not
+    // read yet.
+    if (peer_has_shut(ws))
         return;
     ws->want_ping = true;
     lws_callback_on_writable(ws->wsi);
