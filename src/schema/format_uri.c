@@ -226,6 +226,7 @@ static bool expression(const char *p, const char *end)
     }
 }
 
+// Literals as in erratum 6937, which has the apostrophe.
 bool format_uri_template(const char *text, size_t length)
 {
     const char *p = text, *end = text + length;
@@ -241,7 +242,7 @@ bool format_uri_template(const char *text, size_t length)
         }
         if (*p == '%' && (end - p < 3 || !is_hex(p[1]) || !is_hex(p[2])))
             return false;
-        if (n == 1 ? (*p <= ' ' || in(*p, "\"'<>\\^`|}\x7f"))
+        if (n == 1 ? (*p <= ' ' || in(*p, "\"<>\\^`|}\x7f"))
                    : !is_ucschar(code_point(p, n)) && !is_iprivate(code_point(p, n)))
             return false;
         p += n;
