@@ -100,7 +100,8 @@ static void fixture_pump(void *owner)
 {
     struct fixture *f = owner;
     f->pump_posted = false;
-    while (f->next < f->n_records && !f->paused && sink_mapping(f->sink, 0) != NULL) {
+    while (f->next < f->n_records && f->sink != NULL && !f->paused &&
+           sink_mapping(f->sink, 0) != NULL) {
         const struct record *record = &f->records[f->next];
         struct sink_origin origin = {.seq = f->next + 1,
                                      .received_us = record->received_us,
