@@ -113,6 +113,7 @@ static const char *certificate_fault(long result)
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE: // another CA of the same name
         return "the certificate's issuer is not trusted; set tls.ca_file for a private CA";
     default:
         return "the certificate does not verify";

@@ -59,7 +59,8 @@ static PEER_UNUSED int fake_names(const char *node, const struct addrinfo *hints
     int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
         (int (*)(const char *, const char *, const struct addrinfo *, struct addrinfo **))dlsym(
             RTLD_NEXT, "getaddrinfo");
-    if (strcmp(node, "peer.test") == 0 || strcmp(node, "other.test") == 0)
+    if (strcmp(node, "peer.test") == 0 || strcmp(node, "sub.peer.test") == 0 ||
+        strcmp(node, "other.test") == 0)
         return real("127.0.0.1", NULL, hints, result);
     if (strcmp(node, "two.test") == 0) { // the first of the two refuses
         struct addrinfo *second = NULL;
