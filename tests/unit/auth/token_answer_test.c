@@ -112,7 +112,7 @@ static void test_explanations(void **state)
         {"{\"error\":{\"error\":{\"message\":\"too deep\"}},\"code\":\"c\"}", "c"},
         {"<html>Bad gateway</html>", "<html>Bad gateway</html>"},
         {"", "no explanation"},
-        {"line\r\n\x01 two \xff", "line   two  "},
+        {"line\r\n\x01 two \xff", "line    two  "},
         // Secrets, as they are and percent-encoded, and what looks like one.
         {"{\"error\":\"bad secret p&ss word!\"}", "bad secret ***!"},
         {"POST /t?client_secret=p%26ss+word&x=1", "POST /t?client_secret=***&x=1"},
