@@ -137,7 +137,8 @@ static inline bool pg_server_answers(const struct pg_server *s)
     return ok;
 }
 
-static inline void pg_server_launch(struct pg_server *s)
+// False when the server ended by itself: somebody else has the port.
+static inline bool pg_server_launch(struct pg_server *s)
 {
     char program[160], data[96], port[16];
     snprintf(program, sizeof(program), "%s/postgres", s->bin);
@@ -159,12 +160,15 @@ static inline void pg_server_launch(struct pg_server *s)
                     NULL};
     s->pid = pg_server_spawn(s, argv);
     for (int i = 0; i < PG_SERVER_DEADLINE_S * 100 && !pg_server_answers(s); i++) {
-        if (waitpid(s->pid, NULL, WNOHANG) == s->pid)
-            pg_server_die(s, "the server ended while starting");
+        if (waitpid(s->pid, NULL, WNOHANG) == s->pid) {
+            s->pid = 0;
+            return false;
+        }
         pg_server_pause();
     }
     if (!pg_server_answers(s))
         pg_server_die(s, "the server does not answer");
+    return true;
 }
 
 static inline void pg_server_end(struct pg_server *s, int sig)
@@ -197,10 +201,14 @@ static PG_SERVER_UNUSED struct pg_server *pg_server_start(void)
     }
     pg_server_find(s);
     pg_server_initdb(s);
-    s->port = pg_server_free_port();
-    snprintf(s->dsn, sizeof(s->dsn), "host=%s port=%d user=postgres dbname=postgres", s->dir,
-             s->port);
-    pg_server_launch(s);
+    for (int i = 0; i < 10 && s->pid == 0; i++) {
+        s->port = pg_server_free_port();
+        snprintf(s->dsn, sizeof(s->dsn), "host=%s port=%d user=postgres dbname=postgres", s->dir,
+                 s->port);
+        pg_server_launch(s);
+    }
+    if (s->pid == 0)
+        pg_server_die(s, "the server does not start");
     return s;
 }
 
@@ -225,7 +233,8 @@ static PG_SERVER_UNUSED void pg_server_kill_immediate(struct pg_server *s)
 static PG_SERVER_UNUSED void pg_server_restart(struct pg_server *s)
 {
     pg_server_end(s, SIGINT);
-    pg_server_launch(s);
+    if (!pg_server_launch(s))
+        pg_server_die(s, "the server does not start again");
 }
 
 static inline int pg_server_remove(const char *path, const struct stat *st, int type,
