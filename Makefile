@@ -12,17 +12,18 @@ CC ?= gcc
 
 # --- sources, in the order of the layers ---------------------------------------------------------
 core := backoff buf clock counter fsio hash log loop mem status timer uuid
-config := equal load secret settings units
+config := document equal faults finish listen load names parse print_reference print_schema reader \
+          secret settings suggest units values
 json := members number pointer tape text
 schema := arena compile ecma ecma_property emit_object emit_value equal explain format format_uri \
           keywords names refs regex shape validate
 spool := crc32c cursor inspect io list position read recover scan segment spool trim write
 net := http http_result http_setup resolve tls
 event := cell decode mapping time
-auth := token token_answer token_request
+auth := token token_answer token_fetch token_request
 stream := session session_end session_rx session_watch url ws
 pg := catalog catalog_check conn dsn error migrate migrations pipeline result
-sink := account arrays batch batch_plan isolate prepare sink transact upsert writer writer_isolate
+sink := account arrays batch batch_plan isolate notify prepare sink transact upsert writer writer_isolate
 ops := admin audit metrics
 app := daemon flow pipeline report streams
 cli := check check_connect common database dead dead_replay load load_progress main migrate run spool status validate

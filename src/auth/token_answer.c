@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers of token endpoints: the token, or what to tell people.
-#include "auth/token_priv.h"
+#include "auth/token_answer_priv.h"
 
 #include "config/load.h"
 #include "core/clock.h"

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "auth/token_priv.h"
+#include "auth/token_answer_priv.h"
 #include "config/load.h"
 
 #include <stdio.h>
