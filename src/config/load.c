@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/load.h"
+
+#include "config/faults_priv.h"
+#include "config/reader_priv.h"
+#include "core/fsio.h"
+#include "core/mem.h"
+
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_MAX (1024 * 1024)
+
+static char *absolute_path(const char *path)
+{
+    if (path[0] == '/')
+        return mem_strdup(path);
+    char *here = get_current_dir_name();
+    char *absolute = here == NULL ? mem_strdup(path) : mem_printf("%s/%s", here, path);
+    free(here);
+    return absolute;
+}
+
+static char *directory_of(const char *path)
+{
+    char *copy = mem_strdup(path);
+    char *dir = mem_strdup(dirname(copy));
+    free(copy);
+    return dir;
+}
+
+static bool parse_file(const char *path, struct document *doc, struct config_faults *faults)
+{
+    struct buf text = {0};
+    struct status st;
+    // All the room that reading may ask for, at once: growing would leave copies of secrets behind.
+    buf_grow(&text, FILE_MAX + 4 * 65536);
+    if (fsio_read_file(path, FILE_MAX, &text, &st) != STATUS_OK) {
+        config_faults_add(faults, 0, "", "%s", st.detail);
+        mem_wipe(text.data, text.len);
+        buf_deinit(&text);
+        return false;
+    }
+    text.data[text.len] = '\0';
+    return document_parse(doc, text.data, text.len, faults);
+}
+
+struct config *config_load(const char *path, struct config_faults *faults_r)
+{
+    *faults_r = (struct config_faults){0};
+    struct config *config = mem_zalloc(sizeof(*config));
+    struct document doc = {0};
+    config->path = absolute_path(path);
+    config->dir = directory_of(config->path);
+    if (parse_file(config->path, &doc, faults_r)) {
+        document_find_duplicates(&doc, faults_r);
+        reader_read(config, doc.root, faults_r);
+    }
+    document_deinit(&doc);
+    config_faults_sort(faults_r);
+    if (faults_r->count > 0)
+        config_free(&config);
+    return config;
+}
+
+void config_free(struct config **config)
+{
+    if (*config == NULL)
+        return;
+    reader_release(NULL, *config);
+    free((*config)->path);
+    free((*config)->dir);
+    free(*config);
+    *config = NULL;
+}
+
+// --- reload --------------------------------------------------------------------------------------
+
+static bool same_value(const struct setting *s, const void *old, const void *new)
+{
+    const char *a = (const char *)old + s->offset;
+    const char *b = (const char *)new + s->offset;
+    const struct setting_kind *kind = &setting_kinds[s->type];
+    if (!kind->text)
+        return memcmp(a, b, kind->size) == 0;
+    const char *x = *(char *const *)(const void *)a;
+    const char *y = *(char *const *)(const void *)b;
+    return x == y || (x != NULL && y != NULL && strcmp(x, y) == 0);
+}
+
+void config_restart_needed(const struct config *old, const struct config *new, struct buf *out)
+{
+    for (size_t i = 0; i < settings_count; i++) {
+        const struct setting *s = &settings_table[i];
+        if (s->restart && !same_value(s, old, new))
+            buf_printf(out, "%s%s", out->len > 0 ? ", " : "", s->path);
+    }
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/settings_priv.h"
+
+#include <string.h>
+
+#define ROOT(member) offsetof(struct config, member)
+#define AUTH(member) offsetof(struct config_auth, member)
+#define STREAM(member) offsetof(struct config_stream, member)
+#define TABLE(member) offsetof(struct config_table, member)
+
+#define US INT64_C(1)
+#define MS (1000 * US)
+#define SECOND (1000 * MS)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define TIB (UINT64_C(1) << 40)
+
+static const struct setting_choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
+                                                   {"warn", LOG_LEVEL_WARN},
+                                                   {"info", LOG_LEVEL_INFO},
+                                                   {"debug", LOG_LEVEL_DEBUG},
+                                                   {NULL, 0}};
+static const struct setting_choice log_targets[] = {{"auto", LOG_TARGET_AUTO},
+                                                    {"journal", LOG_TARGET_JOURNAL},
+                                                    {"text", LOG_TARGET_TEXT},
+                                                    {"json", LOG_TARGET_JSON},
+                                                    {NULL, 0}};
+static const struct setting_choice grants[] = {{"client_credentials", GRANT_CLIENT_CREDENTIALS},
+                                               {"password", GRANT_PASSWORD},
+                                               {"access_key", GRANT_ACCESS_KEY},
+                                               {"static", GRANT_STATIC},
+                                               {NULL, 0}};
+static const struct setting_choice client_auths[] = {{"form", CLIENT_AUTH_FORM},
+                                                     {"basic", CLIENT_AUTH_BASIC},
+                                                     {"basic_raw", CLIENT_AUTH_BASIC_RAW},
+                                                     {"query", CLIENT_AUTH_QUERY},
+                                                     {"json", CLIENT_AUTH_JSON},
+                                                     {"none", CLIENT_AUTH_NONE},
+                                                     {NULL, 0}};
+static const struct setting_choice params_in[] = {
+    {"form", PARAMS_IN_FORM}, {"query", PARAMS_IN_QUERY}, {"json", PARAMS_IN_JSON}, {NULL, 0}};
+static const struct setting_choice normal_closes[] = {
+    {"reconnect", NORMAL_CLOSE_RECONNECT}, {"stop", NORMAL_CLOSE_STOP}, {NULL, 0}};
+static const struct setting_choice when_full[] = {{"block", WHEN_FULL_BLOCK},
+                                                  {"drop_newest", WHEN_FULL_DROP_NEWEST},
+                                                  {"drop_oldest", WHEN_FULL_DROP_OLDEST},
+                                                  {NULL, 0}};
+static const struct setting_choice migrates[] = {
+    {"auto", MIGRATE_AUTO}, {"check", MIGRATE_CHECK}, {"off", MIGRATE_OFF}, {NULL, 0}};
+
+#define TLS_ROWS(parent, IN, peer)                                                            \
+    {.path = parent ".tls",                                                                   \
+     .type = SETTING_OBJECT,                                                                  \
+     .help = "TLS towards the " peer ". Version 1.2 at least, certificate and host name are " \
+             "verified always."},                                                             \
+        {.path = parent ".tls.ca_file",                                                       \
+         .type = SETTING_PATH,                                                                \
+         .nullable = true,                                                                    \
+         .offset = IN(tls.ca_file),                                                           \
+         .fallback = "null",                                                                  \
+         .help = "PEM file of the authorities to trust, instead of the system's."},           \
+        {.path = parent ".tls.cert_file",                                                     \
+         .type = SETTING_PATH,                                                                \
+         .nullable = true,                                                                    \
+         .offset = IN(tls.cert_file),                                                         \
+         .fallback = "null",                                                                  \
+         .help = "PEM file of the client certificate and its chain; needs key_file."},        \
+    {                                                                                         \
+        .path = parent ".tls.key_file", .type = SETTING_PATH, .nullable = true,               \
+        .offset = IN(tls.key_file), .fallback = "null",                                       \
+        .help = "PEM file of the client certificate's key."                                   \
+    }
+
+// clang-format off
+const struct setting settings_table[] = {
+    {.path = "$schema", .type = SETTING_ANY, .example = "\"cxsink.schema.json\"",
+     .help = "The JSON Schema of this file, for editors. Not used by cxsink."},
+    {.path = "state_dir", .type = SETTING_PATH, .restart = true, .offset = ROOT(state_dir),
+     .fallback_help = "`$STATE_DIRECTORY`, else `/var/lib/cxsink`", .example = "\"/var/lib/cxsink\"",
+     .help = "Where the spool and the audit log live."},
+    {.path = "runtime_dir", .type = SETTING_PATH, .restart = true, .offset = ROOT(runtime_dir),
+     .fallback_help = "`$RUNTIME_DIRECTORY`, else `/run/cxsink`", .example = "\"/run/cxsink\"",
+     .help = "Where control.sock lives."},
+    {.path = "shutdown_timeout", .type = SETTING_DURATION, .offset = ROOT(shutdown_timeout_us),
+     .min = 0, .max = HOUR, .fallback = "\"30s\"",
+     .help = "How long a stop may take to drain. What is left stays in the spool."},
+
+    {.path = "log", .type = SETTING_OBJECT, .help = "What is logged, and where to."},
+    {.path = "log.level", .type = SETTING_CHOICE, .offset = ROOT(log_level),
+     .choices = log_levels, .fallback = "\"info\"", .help = "The least weighty lines to log."},
+    {.path = "log.target", .type = SETTING_CHOICE, .offset = ROOT(log_target),
+     .choices = log_targets, .fallback = "\"auto\"",
+     .help = "`auto`: the journal when started by systemd, else text on stderr. `json`: one object "
+             "a line on stderr, for containers."},
+
+    {.path = "auth", .type = SETTING_MAP, .offset = ROOT(auth), .map = &settings_auth_map,
+     .help = "Credentials by a name of your choice, which streams refer to."},
+    {.path = "auth.*", .type = SETTING_OBJECT, .help = "Where tokens come from (OAuth 2.0)."},
+    {.path = "auth.*.grant", .type = SETTING_CHOICE, .offset = AUTH(grant), .choices = grants,
+     .fallback = "\"client_credentials\"",
+     .help = "`client_credentials`; `password`: access keys as username and password; "
+             "`access_key`: the older access key endpoint, JSON with username and password as key "
+             "id and key secret; `static`: the token itself is configured."},
+    {.path = "auth.*.token_url", .type = SETTING_URL, .nullable = true, .offset = AUTH(token_url),
+     .schemes = "https http", .example = "\"https://api.cxp.cxone.com/oauth/token\"",
+     .fallback_help = "`https://api.cxp.cxone.com/oauth/token` with client_credentials; else "
+                      "required, but for static",
+     .help = "The token endpoint."},
+    {.path = "auth.*.client_auth", .type = SETTING_CHOICE, .offset = AUTH(client_auth),
+     .choices = client_auths, .fallback_help = "`form`; with access_key `none`",
+     .help = "Where the client's id and secret go. `basic` encodes them as RFC 6749 section 2.3.1 "
+             "says, `basic_raw` does not."},
+    {.path = "auth.*.params_in", .type = SETTING_CHOICE, .offset = AUTH(params_in),
+     .choices = params_in, .fallback_help = "`form`; with access_key `json`",
+     .help = "Where the other parameters go."},
+    {.path = "auth.*.client_id", .type = SETTING_SECRET, .nullable = true,
+     .offset = AUTH(client_id), .fallback = "null", .example = "{\"env\": \"CXONE_CLIENT_ID\"}",
+     .help = "The client's id."},
+    {.path = "auth.*.client_secret", .type = SETTING_SECRET, .nullable = true,
+     .offset = AUTH(client_secret), .fallback = "null",
+     .example = "{\"env\": \"CXONE_CLIENT_SECRET\"}", .help = "The client's secret."},
+    {.path = "auth.*.username", .type = SETTING_SECRET, .nullable = true, .offset = AUTH(username),
+     .fallback = "null", .example = "{\"env\": \"CXONE_ACCESS_KEY_ID\"}",
+     .help = "With password and access_key: the access key's id."},
+    {.path = "auth.*.password", .type = SETTING_SECRET, .nullable = true, .offset = AUTH(password),
+     .fallback = "null", .example = "{\"env\": \"CXONE_ACCESS_KEY_SECRET\"}",
+     .help = "With password and access_key: the access key's secret."},
+    {.path = "auth.*.token", .type = SETTING_SECRET, .nullable = true, .offset = AUTH(token),
+     .fallback = "null", .example = "{\"env\": \"CXONE_TOKEN\"}",
+     .help = "With static: the bearer token."},
+    {.path = "auth.*.scope", .type = SETTING_STRING, .nullable = true, .offset = AUTH(scope),
+     .fallback_help = "`data-actions:read` with client_credentials, else null",
+     .example = "\"data-actions:read\"",
+     .help = "Scopes to ask for, separated by spaces. null: none are sent."},
+    {.path = "auth.*.params", .type = SETTING_PARAMS, .offset = AUTH(params), .fallback = "{}",
+     .help = "Further parameters of the token request, as they are."},
+    {.path = "auth.*.headers", .type = SETTING_HEADERS, .offset = AUTH(headers), .fallback = "{}",
+     .help = "Further headers of the token request."},
+    {.path = "auth.*.refresh_margin", .type = SETTING_DURATION, .offset = AUTH(refresh_margin_us),
+     .min = 0, .max = DAY, .fallback = "\"30s\"",
+     .help = "How long before its end a token is renewed. Never more than half its life."},
+    {.path = "auth.*.default_expires_in", .type = SETTING_DURATION,
+     .offset = AUTH(default_expires_us), .min = SECOND, .max = 365 * DAY, .fallback = "\"3600s\"",
+     .help = "The life of a token whose answer does not tell it (`expires_in`)."},
+    {.path = "auth.*.timeout", .type = SETTING_DURATION, .offset = AUTH(timeout_us),
+     .min = 10 * MS, .max = 10 * MINUTE, .fallback = "\"10s\"",
+     .help = "For one token request as a whole."},
+    TLS_ROWS("auth.*", AUTH, "token endpoint"),
+
+    {.path = "streams", .type = SETTING_MAP, .required = true, .offset = ROOT(streams),
+     .map = &settings_stream_map,
+     .help = "Event streams by a name of your choice: 1 to 63 letters, digits, `_`, `.`, `-`."},
+    {.path = "streams.*", .type = SETTING_OBJECT, .help = "One WebSocket to receive from."},
+    {.path = "streams.*.url", .type = SETTING_URL, .required = true, .offset = STREAM(url),
+     .schemes = "wss ws",
+     .example = "\"wss://api.cxp.cxone.com/data-actions/v1/stream/${CXONE_STREAM_ID}\"",
+     .help = "The stream's address."},
+    {.path = "streams.*.auth", .type = SETTING_AUTH_NAME, .nullable = true, .fallback = "null",
+     .example = "\"cxone\"", .help = "The entry of auth whose token is sent. null: none."},
+    {.path = "streams.*.headers", .type = SETTING_HEADERS, .offset = STREAM(headers),
+     .fallback = "{\"Accept\": \"application/json\"}",
+     .help = "Headers of the handshake beside Authorization."},
+    {.path = "streams.*.schema", .type = SETTING_PATH, .nullable = true, .offset = STREAM(schema),
+     .fallback = "null", .example = "\"schemas/cxone-event.json\"",
+     .help = "JSON Schema that an event must match, else it becomes a dead letter. null: every "
+             "event is taken."},
+    {.path = "streams.*.table", .type = SETTING_TABLE_NAME, .required = true,
+     .example = "\"cxone_events\"", .help = "The entry of tables that events go to."},
+    {.path = "streams.*.max_message", .type = SETTING_SIZE, .offset = STREAM(max_message),
+     .min = 1, .max = 64 * MIB, .fallback = "\"1MiB\"",
+     .help = "Longest message. A longer one becomes a dead letter and ends the connection."},
+    {.path = "streams.*.ping", .type = SETTING_OBJECT, .help = "Finds dead connections."},
+    {.path = "streams.*.ping.interval", .type = SETTING_DURATION,
+     .offset = STREAM(ping_interval_us), .min = 0, .max = HOUR, .fallback = "\"30s\"",
+     .help = "Time between pings. `0s`: none are sent."},
+    {.path = "streams.*.ping.timeout", .type = SETTING_DURATION, .offset = STREAM(ping_timeout_us),
+     .min = MS, .max = 10 * MINUTE, .fallback = "\"10s\"",
+     .help = "Time for the pong to come, else the connection counts as lost."},
+    {.path = "streams.*.idle_timeout", .type = SETTING_DURATION, .offset = STREAM(idle_timeout_us),
+     .min = 0, .max = 7 * DAY, .fallback = "\"0s\"",
+     .help = "No data for this long: reconnect. `0s`: off."},
+    {.path = "streams.*.reconnect", .type = SETTING_OBJECT,
+     .help = "Exponential backoff with full jitter between attempts. It never gives up."},
+    {.path = "streams.*.reconnect.base", .type = SETTING_DURATION,
+     .offset = STREAM(reconnect_base_us), .min = MS, .max = HOUR, .fallback = "\"1s\"",
+     .help = "Upper bound of the first wait; it doubles with every attempt."},
+    {.path = "streams.*.reconnect.cap", .type = SETTING_DURATION,
+     .offset = STREAM(reconnect_cap_us), .min = MS, .max = DAY, .fallback = "\"30s\"",
+     .help = "Upper bound of any wait."},
+    {.path = "streams.*.reconnect.stable", .type = SETTING_DURATION,
+     .offset = STREAM(reconnect_stable_us), .min = 0, .max = DAY, .fallback = "\"60s\"",
+     .help = "A connection that lasted this long starts the backoff anew."},
+    {.path = "streams.*.connect_timeout", .type = SETTING_DURATION,
+     .offset = STREAM(connect_timeout_us), .min = 10 * MS, .max = 10 * MINUTE,
+     .fallback = "\"20s\"", .help = "For one attempt: TCP, TLS and handshake."},
+    {.path = "streams.*.token_close_codes", .type = SETTING_CODES, .min = 1000, .max = 4999,
+     .offset = STREAM(token_close_codes), .fallback = "[1008, 4001]",
+     .help = "Close codes that mean an expired token: it is dropped and another one fetched."},
+    {.path = "streams.*.on_normal_close", .type = SETTING_CHOICE,
+     .offset = STREAM(on_normal_close), .choices = normal_closes, .fallback = "\"reconnect\"",
+     .help = "What to do after close code 1000."},
+    TLS_ROWS("streams.*", STREAM, "stream"),
+
+    {.path = "tables", .type = SETTING_MAP, .offset = ROOT(tables),
+     .map = &settings_table_map,
+     .help = "Destination tables by their names in PostgreSQL: `table` or `schema.table`, case "
+             "matters."},
+    {.path = "tables.*", .type = SETTING_OBJECT, .help = "How an event becomes a row."},
+    {.path = "tables.*.columns", .type = SETTING_COLUMNS, .required = true,
+     .offset = TABLE(columns), .example = "{\"interaction_id\": \"/interactionId\"}",
+     .help = "Column to JSON Pointer (RFC 6901) into the event. A jsonb column takes any value."},
+    {.path = "tables.*.key", .type = SETTING_KEY, .required = true, .offset = TABLE(key),
+     .example = "[\"idempotency_key\"]",
+     .help = "Mapped columns that identify a row: the ON CONFLICT target, which needs a unique "
+             "index."},
+    {.path = "tables.*.update", .type = SETTING_UPDATE, .offset = TABLE(update),
+     .fallback_help = "every mapped column that is not in the key", .example = "[\"timestamp\"]",
+     .help = "Mapped columns that a later delivery of the same key changes. `[]`: none."},
+    {.path = "tables.*.newest_by", .type = SETTING_NEWEST_BY, .nullable = true, .fallback = "null",
+     .example = "\"timestamp\"",
+     .help = "A column of update: an event that is older by it never overwrites a newer row; equal: "
+             "the later arrival wins. null: always the later arrival."},
+    {.path = "tables.*.touch", .type = SETTING_COLUMN, .nullable = true, .offset = TABLE(touch),
+     .fallback = "null", .example = "\"updated_at\"",
+     .help = "A column, not mapped, that an update sets to now(). null: none."},
+
+    {.path = "spool", .type = SETTING_OBJECT,
+     .help = "The durable buffer between the streams and PostgreSQL."},
+    {.path = "spool.max_bytes", .type = SETTING_SIZE, .offset = ROOT(spool.max_bytes),
+     .min = 64 * KIB, .max = 16 * TIB, .fallback = "\"1GiB\"", .help = "Most it may take on disk."},
+    {.path = "spool.segment_bytes", .type = SETTING_SIZE, .offset = ROOT(spool.segment_bytes),
+     .min = 4 * KIB, .max = 4 * GIB, .fallback = "\"64MiB\"",
+     .help = "Size of one file of it. At most a quarter of max_bytes is used."},
+    {.path = "spool.when_full", .type = SETTING_CHOICE, .offset = ROOT(spool.when_full),
+     .choices = when_full, .fallback = "\"block\"",
+     .help = "`block`: stop reading the sockets. Drops are counted and audited."},
+    {.path = "spool.sync", .type = SETTING_SYNC, .offset = ROOT(spool.sync), .min = MS,
+     .max = MINUTE, .fallback = "\"always\"",
+     .help = "`always`: fsync before an event counts as received (group commit). "
+             "`interval:50ms`: at most that long after. `off`: left to the kernel."},
+
+    {.path = "postgres", .type = SETTING_OBJECT, .help = "The database."},
+    {.path = "postgres.dsn", .type = SETTING_SECRET, .offset = ROOT(postgres.dsn),
+     .fallback = "\"\"", .example = "{\"env\": \"CXSINK_PG_DSN\"}",
+     .help = "libpq's connection string or URI. Empty: libpq's own environment and service files."},
+    {.path = "postgres.connections", .type = SETTING_NUMBER, .offset = ROOT(postgres.connections),
+     .min = 1, .max = 64, .fallback = "2", .help = "Connections that write."},
+    {.path = "postgres.batch", .type = SETTING_OBJECT,
+     .help = "A batch is one transaction; it closes at whichever bound comes first."},
+    {.path = "postgres.batch.events", .type = SETTING_NUMBER, .offset = ROOT(postgres.batch_events),
+     .min = 1, .max = 100000, .fallback = "2000", .help = "Most events."},
+    {.path = "postgres.batch.bytes", .type = SETTING_SIZE, .offset = ROOT(postgres.batch_bytes),
+     .min = 1, .max = 256 * MIB, .fallback = "\"1MiB\"", .help = "Most bytes of row data."},
+    {.path = "postgres.batch.linger", .type = SETTING_DURATION, .offset = ROOT(postgres.linger_us),
+     .min = 0, .max = MINUTE, .fallback = "\"10ms\"",
+     .help = "How long the first event waits for company."},
+    {.path = "postgres.connect_timeout", .type = SETTING_DURATION,
+     .offset = ROOT(postgres.connect_timeout_us), .min = 10 * MS, .max = 10 * MINUTE,
+     .fallback = "\"5s\"", .help = "For connecting and logging in."},
+    {.path = "postgres.statement_timeout", .type = SETTING_DURATION,
+     .offset = ROOT(postgres.statement_timeout_us), .min = 10 * MS, .max = HOUR,
+     .fallback = "\"30s\"", .help = "For one batch."},
+    {.path = "postgres.retry", .type = SETTING_OBJECT,
+     .help = "Backoff after failures that pass. It never gives up."},
+    {.path = "postgres.retry.base", .type = SETTING_DURATION, .offset = ROOT(postgres.retry_base_us),
+     .min = MS, .max = HOUR, .fallback = "\"500ms\"", .help = "Upper bound of the first wait."},
+    {.path = "postgres.retry.cap", .type = SETTING_DURATION, .offset = ROOT(postgres.retry_cap_us),
+     .min = MS, .max = DAY, .fallback = "\"30s\"", .help = "Upper bound of any wait."},
+    {.path = "postgres.migrate", .type = SETTING_CHOICE, .offset = ROOT(postgres.migrate),
+     .choices = migrates, .fallback = "\"auto\"",
+     .help = "`auto`: bring schema cxsink up to date when connecting. `check`: only see that it is. "
+             "`off`: neither."},
+
+    {.path = "jobs", .type = SETTING_OBJECT,
+     .help = "REST operations as jobs. This version reads over the section and runs none."},
+    {.path = "jobs.concurrency", .type = SETTING_ANY, .help = "Jobs that run at once."},
+    {.path = "jobs.apis", .type = SETTING_ANY, .help = "APIs by a name of your choice."},
+    {.path = "jobs.actions", .type = SETTING_ANY, .help = "What may be run at all."},
+    {.path = "jobs.queue", .type = SETTING_ANY, .help = "Jobs to queue, once per id."},
+    {.path = "jobs.drop_dir", .type = SETTING_ANY, .help = "Directory to take job files from."},
+
+    {.path = "admin", .type = SETTING_OBJECT, .help = "Status page, metrics and health over HTTP."},
+    {.path = "admin.listen", .type = SETTING_LISTEN, .nullable = true, .restart = true,
+     .offset = ROOT(admin.listen), .fallback = "\"127.0.0.1:9464\"",
+     .help = "`ADDRESS:PORT` or `[IPv6]:PORT`. null: off. Other than loopback needs token."},
+    {.path = "admin.token", .type = SETTING_SECRET, .nullable = true, .restart = true,
+     .offset = ROOT(admin.token), .fallback = "null", .example = "{\"env\": \"CXSINK_ADMIN_TOKEN\"}",
+     .help = "Bearer token that requests must bring. null: none is asked for, loopback only."},
+};
+// clang-format on
+
+const size_t settings_count = sizeof(settings_table) / sizeof(settings_table[0]);
+
+// The rest of `path` below `parent`, NULL when it is not directly below.
+static const char *child_part(const struct setting *parent, const char *path)
+{
+    if (parent != NULL) {
+        size_t length = strlen(parent->path);
+        if (strncmp(path, parent->path, length) != 0 || path[length] != '.')
+            return NULL;
+        path += length + 1;
+    }
+    return strchr(path, '.') == NULL ? path : NULL;
+}
+
+const struct setting *setting_next_child(const struct setting *parent, const struct setting *last)
+{
+    const struct setting *end = settings_table + settings_count;
+    const struct setting *s = last == NULL ? settings_table : last + 1;
+    while (s < end && child_part(parent, s->path) == NULL)
+        s++;
+    return s < end ? s : NULL;
+}
+
+const struct setting *setting_find_child(const struct setting *parent, const char *name)
+{
+    const struct setting *s = setting_next_child(parent, NULL);
+    while (s != NULL && strcmp(child_part(parent, s->path), name) != 0)
+        s = setting_next_child(parent, s);
+    return s;
+}
+
+const char *setting_name(const struct setting *s)
+{
+    const char *dot = strrchr(s->path, '.');
+    return dot == NULL ? s->path : dot + 1;
+}
