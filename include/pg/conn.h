@@ -25,7 +25,8 @@ struct pg_result; // a PGresult; see the accessors below
 // A statement's error, or the connection's.
 struct pg_error {
     char sqlstate[PG_SQLSTATE_SIZE]; // "" when it is not the server's
-    char message[STATUS_DETAIL_MAX]; // primary message, one line, no payload, no password
+    char message[STATUS_DETAIL_MAX]; // primary message, one line, no payload, no password: values
+                                     // in quotes are left out, and texts of triggers (class P0)
     char detail[256];                // constraint, column and table names only (never DETAIL, which
                                      // holds values)
     char column[64];                 // PG_DIAG_COLUMN_NAME, else ""
@@ -36,20 +37,26 @@ struct pg_callbacks {
     void (*connected)(void *owner);
     // One call for each statement sent, in order. `error` is NULL when it succeeded; with a
     // sqlstate of "" it was skipped because an earlier one of the same pipeline failed. `result`
-    // is valid during the call.
-    void (*result)(void *owner, const struct pg_result *result, const struct pg_error *error);
+    // is valid during the call. An error that ends the session (FATAL: terminated, shut down) is no
+    // result: `failed` follows, with its sqlstate, and the outcome of what was sent is unknown.
     // Answer to pg_sync: everything before it is finished.
     void (*synced)(void *owner);
-    // It is over (or never came up). The connection is unusable; destroy it (allowed here).
+    // It is over (or never came up). The connection is unusable; close it (allowed here). The
+    // sqlstate is the server's, also for a session that it refuses (28P01, 3D000, 53300, 57P03);
+    // 28000 where it asks for a password and there is none; "" for a DSN that cannot be used, a
+    // name without address, the network, and a deadline.
     void (*failed)(void *owner, const struct pg_error *error);
 };
 
 struct pg_settings {
-    const char *dsn; // keyword/value string or URI, or ""
+    // Keyword/value string or URI, or "": completed from libpq's environment and service file.
+    // Keepalives, tcp_user_timeout, application_name and gssencmode=disable are added where they
+    // are not set; client_encoding is always UTF8.
+    const char *dsn;
     const char *application_name;
-    int64_t connect_timeout_us;
-    // Longest time between a pg_sync and its answer, or between two results; then the connection
-    // fails as black-holed. Above the server's statement_timeout.
+    int64_t connect_timeout_us; // names, and every host of the list; 0: none
+    // Longest time between a pg_sync and its answer during which nothing moves; then the
+    // connection fails as black-holed. Above the server's statement_timeout; 0: none.
     int64_t answer_timeout_us;
 };
 
@@ -57,8 +64,8 @@ struct pg_settings {
 struct pg_conn *pg_conn_open(struct loop *loop, struct resolver *resolver,
                              const struct pg_settings *settings,
                              const struct pg_callbacks *callbacks, void *owner);
-// Ends it without a callback; NULL is fine. Allowed inside callbacks. Sends a cancel request for a
-// running statement? No: the server notices the closed socket.
+// Ends it without a callback; NULL is fine. Allowed inside callbacks. No cancel request is sent:
+// the server notices the closed socket.
 void pg_conn_close(struct pg_conn **conn);
 
 // A parameter; format 1 is binary, `data` NULL is NULL. Copied by libpq.

@@ -30,7 +30,7 @@ struct migrate_outcome {
     enum status_code code; // STATUS_OK: up to date (now). STATUS_INVALID: an applied migration was
                            // altered, or migrations are pending in MIGRATE_VERIFY. STATUS_DENIED,
                            // STATUS_UNAVAILABLE...: the server's answer
-    char detail[STATUS_DETAIL_MAX];
+    char detail[STATUS_DETAIL_MAX]; // why; with STATUS_OK a note (the database is newer), or ""
     char sqlstate[6];
     unsigned applied; // in this run
     unsigned version; // the newest in the database
@@ -39,7 +39,7 @@ typedef void (*migrate_fn)(void *owner, const struct migrate_outcome *outcome);
 
 // Runs over a connection that is ready and idle. The owner of the connection passes its results,
 // syncs and failures on with the three functions below until `fn` was called; the run then frees
-// itself. migrate_cancel ends it without a call.
+// itself. migrate_cancel ends it without a call (the connection has failed, or is being closed).
 struct migrate_run *migrate_start(struct pg_conn *conn, enum migrate_mode mode, migrate_fn fn,
                                   void *owner);
 void migrate_result(struct migrate_run *run, const struct pg_result *result,

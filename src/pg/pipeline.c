@@ -167,12 +167,12 @@ static void hand_over(struct pg_conn *conn, const PGresult *result)
 {
     static const struct pg_error skipped = {.message =
                                                 "skipped because an earlier statement failed"};
+    ExecStatusType status = PQresultStatus(result);
     conn->unanswered--;
+    conn->open_syncs -= status == PGRES_PIPELINE_SYNC;
     restart_deadline(conn);
-    switch (PQresultStatus(result)) {
+    switch (status) {
     case PGRES_PIPELINE_SYNC:
-        conn->open_syncs--;
-        restart_deadline(conn);
         conn->callbacks.synced(conn->owner);
         break;
     case PGRES_TUPLES_OK:
