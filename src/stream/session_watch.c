@@ -13,7 +13,7 @@ static void send_ping(struct session *s)
 {
     ws_ping(s->ws);
     // While paused no pong can be read. A PING that is unanswered already keeps its deadline.
-    if (s->state != SESSION_LIVE || timer_running(&s->pong))
+    if (s->state != SESSION_LIVE || timer_running(&s->pong) || s->config->ping_timeout_us <= 0)
         return;
     s->bytes_since_ping = 0;
     timer_start(&s->pong, s->config->ping_timeout_us);

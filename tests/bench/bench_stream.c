@@ -9,7 +9,7 @@
 #include "core/mem.h"
 #include "net/resolve.h"
 #include "stream/session.h"
-#include "unit/stream/peer.h"
+#include "../unit/stream/peer.h"
 
 #include <libwebsockets.h>
 #include <sys/resource.h>

@@ -75,6 +75,8 @@ static PEER_UNUSED int fake_names(const char *node, const struct addrinfo *hints
         }
         return error;
     }
+    if (strcmp(node, "slow.test") == 0)
+        usleep(300000);
     return EAI_NONAME;
 }
 

@@ -457,13 +457,27 @@ static void reports_unknown_names(void **state)
     finish(f);
 }
 
+static void bounds_a_lookup(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_create();
+    f->config.connect_timeout_us = 50 * US_PER_MS;
+    snprintf(f->url, sizeof(f->url), "ws://slow.test/");
+    create_session(f);
+    session_start(f->session);
+    WAIT_FOR(f, f->n_ended == 1);
+    assert_string_equal(f->ends[0].label, "timeout");
+    assert_non_null(strstr(f->ends[0].detail, "looking up"));
+    finish(f);
+}
+
 static void bounds_an_attempt(void **state)
 {
     (void)state;
     struct fixture *f = fixture_create();
     f->config.connect_timeout_us = 100 * US_PER_MS;
-    BEGIN(f, stay_silent, say_hello);
     int64_t start = mono_read().us;
+    BEGIN(f, stay_silent, say_hello);
     WAIT_FOR(f, f->n_ended == 1);
     assert_in_range(mono_read().us - start, 90 * US_PER_MS, 2 * US_PER_S);
     assert_string_equal(f->ends[0].label, "timeout");
@@ -603,6 +617,40 @@ static void leaves_hanging_servers(void **state)
     finish(f);
 }
 
+// Frames of every kind, right and wrong, with random content; under valgrind and the sanitizers
+// this shows what the library's parser does with them.
+static void send_random_frames(struct peer *p)
+{
+    static unsigned char data[200000];
+    unsigned random = (unsigned)p->connections * 2654435761u;
+    if (!peer_handshake(p))
+        return;
+    for (int i = 0; i < 30; i++) {
+        random = random * 1664525u + 1013904223u;
+        int first = (int)(random >> 24 & 0x8f); // any opcode, FIN or not
+        size_t length = random >> 16 & 7 ? random >> 8 & 255 : random % sizeof(data);
+        for (size_t j = 0; j < length; j++)
+            data[j] = (unsigned char)(random >> (j % 24));
+        if (i % 6 != 5) // often a right one, so that it goes on for a while
+            first = i % 2 == 1 ? 0x81 : 0x82;
+        if (!peer_frame(p, first, data, length))
+            return;
+    }
+}
+
+static void survives_random_frames(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_create();
+    f->config.reconnect_base_us = f->config.reconnect_cap_us = US_PER_MS;
+    f->config.max_message = 100000;
+    f->config.connect_timeout_us = US_PER_S;
+    BEGIN(f, send_random_frames);
+    WAIT_FOR(f, f->n_ended >= 100);
+    assert_true(f->n_messages > 100);
+    finish(f);
+}
+
 // What comes behind a close frame must not reach the library's parser (see stream/ws.c); under
 // valgrind this shows.
 static void close_and_flood(struct peer *p)
@@ -646,7 +694,7 @@ static void finds_half_open_connections(void **state)
     WAIT_FOR(f, f->n_connected == 1);
     int64_t start = mono_read().us;
     WAIT_FOR(f, f->n_ended == 1);
-    assert_in_range(mono_read().us - start, 300 * US_PER_MS, US_PER_S);
+    assert_in_range(mono_read().us - start, 200 * US_PER_MS, 5 * US_PER_S);
     assert_string_equal(f->ends[0].label, "ping_timeout");
     assert_true(f->ends[0].was_live);
     WAIT_FOR(f, f->n_connected == 2);
@@ -658,7 +706,7 @@ static void finds_half_open_connections(void **state)
 // The pong is behind data all the time; that is no reason to end the connection.
 static void pong_late_behind_data(struct peer *p)
 {
-    static char data[100000];
+    static char data[400000];
     if (!peer_handshake(p) || !peer_receive(p))
         return;
     memset(data, 'd', sizeof(data));
@@ -714,7 +762,7 @@ static void finds_idle_connections(void **state)
     WAIT_FOR(f, f->n_messages == 8);
     int64_t start = mono_read().us;
     WAIT_FOR(f, f->n_ended == 1);
-    assert_in_range(mono_read().us - start, 150 * US_PER_MS, US_PER_S);
+    assert_in_range(mono_read().us - start, 100 * US_PER_MS, 5 * US_PER_S);
     assert_string_equal(f->ends[0].label, "idle_timeout");
     WAIT_FOR(f, f->peer.step == 1 && f->n_connected == 2);
     finish(f);
@@ -763,7 +811,7 @@ static void stops_within_two_seconds(void **state)
     session_stop(f->session);
     int64_t start = mono_read().us;
     WAIT_FOR(f, session_state(f->session) == SESSION_STOPPED);
-    assert_in_range(mono_read().us - start, 1900 * US_PER_MS, 2500 * US_PER_MS);
+    assert_in_range(mono_read().us - start, 1900 * US_PER_MS, 6 * US_PER_S);
     finish(f);
 }
 
@@ -859,10 +907,12 @@ int main(void)
         cmocka_unit_test(retries_until_the_server_is_back),
         cmocka_unit_test(rotates_over_addresses),
         cmocka_unit_test(reports_unknown_names),
+        cmocka_unit_test(bounds_a_lookup),
         cmocka_unit_test(bounds_an_attempt),
         cmocka_unit_test(tells_endings_apart),
         cmocka_unit_test(stops_after_a_normal_close),
         cmocka_unit_test(leaves_hanging_servers),
+        cmocka_unit_test(survives_random_frames),
         cmocka_unit_test(survives_data_behind_a_close),
         cmocka_unit_test(finds_half_open_connections),
         cmocka_unit_test(waits_for_pongs_behind_data),
