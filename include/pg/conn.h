@@ -39,6 +39,7 @@ struct pg_callbacks {
     // sqlstate of "" it was skipped because an earlier one of the same pipeline failed. `result`
     // is valid during the call. An error that ends the session (FATAL: terminated, shut down) is no
     // result: `failed` follows, with its sqlstate, and the outcome of what was sent is unknown.
+    void (*result)(void *owner, const struct pg_result *result, const struct pg_error *error);
     // Answer to pg_sync: everything before it is finished.
     void (*synced)(void *owner);
     // It is over (or never came up). The connection is unusable; close it (allowed here). The
