@@ -4,11 +4,18 @@
 // versions of a key keep their order. A batch is one transaction: the upserts, its dead letters and
 // the stream state.
 //
-// Structure: struct sink owns the tables (statements, mapping) and the lanes (sink/writer); a lane
-// owns its struct batch pair (sink/batch); sink/isolate finds the bad rows of a refused batch.
+// Structure: struct sink owns the tables (sink/upsert: statement and mapping) and the lanes
+// (sink/writer); a lane owns its struct batch pair (sink/batch); sink/isolate finds the bad rows of
+// a refused batch; src/sink/sink_priv.h says which file does what.
 //
 // Everything that was pushed and is not committed is in memory only and belongs to the source
-// (spool, file, dead letters), which reads it again after sink_reset().
+// (spool, file, dead letters), which reads it again after the `restarted` callback.
+//
+// What it counts itself: METRIC_EVENTS_COMMITTED, BATCHES (committed, isolated, retried, blocked),
+// BATCH_RETRIES (SQLSTATE; "connection" when that went, "catalog" when a table is not as it should
+// be), PG_CONNECTIONS (down, connecting, idle, busy), COMMIT_LATENCY, BATCH_EVENTS, BATCH_SECONDS.
+// EVENTS_REJECTED is the owner's, by `dead`. On a partitioned table the server does not say which
+// rows are new: what was written counts as updated.
 #ifndef CXSINK_SINK_SINK_H
 #define CXSINK_SINK_SINK_H
 
@@ -53,6 +60,8 @@ struct sink_origin {
     int64_t dead_id;     // of the dead letter that is being replayed; 0: none
 };
 
+// Called from a post of the loop, never from inside a function of the sink, so that each may push,
+// flush, reconfigure and destroy; but for `payload`, which must not call the sink. Any may be NULL.
 struct sink_callbacks {
     // Everything up to and including `seq` is committed.
     void (*acked)(void *owner, uint64_t seq);
@@ -65,7 +74,8 @@ struct sink_callbacks {
     // The raw frame of a row that PostgreSQL refused, for its dead letter: appended to `payload`.
     // False when it cannot be had (the dead letter is then written without).
     bool (*payload)(void *owner, uint64_t seq, struct buf *payload);
-    // Dead letters were written (audit, log): how many of a stream and reason, and one id.
+    // Dead letters were committed (metric, audit, log): how many of a stream and reason, and one
+    // id. Also for replays that became dead letters again; not for those that were there already.
     void (*dead)(void *owner, const char *stream, const char *reason, uint64_t count,
                  int64_t example_id);
 };
@@ -73,21 +83,26 @@ struct sink_callbacks {
 struct sink_settings {
     struct loop *loop;
     struct resolver *resolver;
-    const struct config *config; // postgres and tables; must outlive the sink
+    const struct config *config; // postgres, tables and streams; until sink_reconfigure
     struct uuid source;          // names the source in cxsink.dead_letters, for ever
     struct sink_callbacks callbacks;
     void *owner;
 };
 
 struct sink *sink_create(const struct sink_settings *settings);
+// At any time, without a callback. What is in flight may or may not be committed: the source still
+// has it, and writing it again changes nothing.
 void sink_destroy(struct sink **sink);
 // Starts to connect. Until the catalog was read nothing can be pushed.
 void sink_start(struct sink *sink);
-// Forgets what is in memory, takes the new configuration (mappings, batch and connection settings),
-// connects anew where the DSN changed. The `restarted` callback follows.
+// Forgets what is in memory, takes the new configuration (mappings, batch and connection settings)
+// and connects anew. The old configuration is not used any more when this returns. Transactions in
+// flight get up to 5 s to end before their connections are cut. The `restarted` callback follows;
+// until then sink_mapping is NULL and pushing is SINK_BUSY.
 void sink_reconfigure(struct sink *sink, const struct config *config);
 
-// The compiled mapping of a table, NULL until the catalog was read. Valid until `restarted`.
+// The compiled mapping of a table, NULL until the catalog was read, and for a table that no stream
+// of the configuration writes to. Valid until `restarted` returns.
 const struct mapping *sink_mapping(const struct sink *sink, size_t table);
 
 // One row: cells as mapping_extract wrote them (copied).
@@ -109,7 +124,7 @@ const struct status *sink_trouble(const struct sink *sink);
 
 struct sink_stats {
     uint64_t inserted, updated, unchanged, dead; // committed since the start
-    uint64_t batches, retries;
+    uint64_t batches, retries;                   // batches committed; attempts that failed
     uint64_t open_events, in_flight_events;
     unsigned connections_ready, connections_total;
 };

@@ -24,16 +24,6 @@ const char *sink_state_name(enum sink_state state)
     return names[state];
 }
 
-static const char *state_sentence(enum sink_state state)
-{
-    static const char *const sentences[] = {
-#define SINK_SENTENCE(id, name, sentence) [SINK_##id] = sentence,
-        SINK_STATES(SINK_SENTENCE)
-#undef SINK_SENTENCE
-    };
-    return sentences[state];
-}
-
 bool sink_has_tables(const struct sink *sink)
 {
     return sink->tables.items != NULL;
@@ -47,150 +37,9 @@ void tables_deinit(struct tables *tables)
     *tables = (struct tables){0};
 }
 
-void sink_set_trouble(struct sink *sink, enum status_code code, const struct pg_error *error)
-{
-    if (error->sqlstate[0] != '\0')
-        status_set(&sink->trouble, code, "%s (SQLSTATE %s)", error->message, error->sqlstate);
-    else
-        status_set(&sink->trouble, code, "%s", error->message);
-    sink_wake(sink);
-}
+// --- life ----------------------------------------------------------------------------------------
 
-// --- state ---------------------------------------------------------------------------------------
-
-struct lane_counts {
-    unsigned connected, failing, settling;
-    bool blocked;
-};
-
-static struct lane_counts count_lanes(const struct sink *sink)
-{
-    struct lane_counts counts = {0};
-    for (unsigned i = 0; i < sink->n_lanes; i++) {
-        const struct lane *lane = &sink->lanes[i];
-        counts.connected += lane_connected(lane);
-        counts.failing += lane->backoff.attempts != 0;
-        counts.settling += !lane_connected(lane) || lane->state == LANE_PREPARING;
-        counts.blocked = counts.blocked || lane->blocked;
-    }
-    return counts;
-}
-
-static enum sink_state derive_state(const struct sink *sink)
-{
-    struct lane_counts counts = count_lanes(sink);
-    if (!sink->started)
-        return SINK_DOWN;
-    if (counts.blocked)
-        return SINK_BLOCKED;
-    if (counts.connected == 0)
-        return counts.failing != 0 ? SINK_DOWN : SINK_CONNECTING;
-    if (!sink_has_tables(sink))
-        return sink->lanes[0].state == LANE_WAITING ? SINK_RETRYING : SINK_PREPARING;
-    if (counts.failing != 0)
-        return SINK_RETRYING;
-    return counts.settling != 0 ? SINK_CONNECTING : SINK_READY;
-}
-
-static void set_state(struct sink *sink, enum sink_state state)
-{
-    enum sink_state from = sink->state;
-    if (from == state)
-        return;
-    sink->state = state;
-    if (state == SINK_READY)
-        status_clear(&sink->trouble);
-    log_info(NULL, "sink: %s -> %s: %s", sink_state_name(from), sink_state_name(state),
-             state_sentence(state));
-    if (sink->settings.callbacks.state != NULL)
-        sink->settings.callbacks.state(sink->settings.owner, from, state, &sink->trouble);
-}
-
-// --- telling the owner ---------------------------------------------------------------------------
-
-// Everything up to here is committed.
-static uint64_t watermark(const struct sink *sink)
-{
-    uint64_t least = UINT64_MAX;
-    for (unsigned i = 0; i < sink->n_lanes; i++) {
-        const struct lane *lane = &sink->lanes[i];
-        if (lane->open->min_seq < least)
-            least = lane->open->min_seq;
-        if (!lane->forget && lane->flight->min_seq < least)
-            least = lane->flight->min_seq;
-    }
-    return least == UINT64_MAX ? sink->pushed : least - (least != 0);
-}
-
-static void tell_dead(struct sink *sink)
-{
-    struct dead_tallies dead = sink->dead;
-    sink->dead = (struct dead_tallies){0};
-    for (size_t i = 0; i < dead.count && sink->state != SINK_STOPPED; i++) {
-        const struct dead_tally *tally = &dead.items[i];
-        if (sink->settings.callbacks.dead != NULL)
-            sink->settings.callbacks.dead(sink->settings.owner, tally->stream, tally->reason,
-                                          tally->count, tally->example_id);
-    }
-    dead_tallies_clear(&dead);
-}
-
-static void tell_acked(struct sink *sink)
-{
-    uint64_t seq = watermark(sink);
-    if (seq <= sink->acked)
-        return;
-    sink->acked = seq;
-    if (sink->settings.callbacks.acked != NULL)
-        sink->settings.callbacks.acked(sink->settings.owner, seq);
-}
-
-static bool has_room(const struct sink *sink)
-{
-    if (!sink_has_tables(sink))
-        return false;
-    for (unsigned i = 0; i < sink->n_lanes; i++) {
-        if ((sink->starved_lane == i || sink->starved_lane == sink->n_lanes) &&
-            !batch_full(sink->lanes[i].open))
-            return true;
-    }
-    return false;
-}
-
-static void tell_room(struct sink *sink)
-{
-    if (!sink->starved || !has_room(sink))
-        return;
-    sink->starved = false;
-    if (sink->settings.callbacks.room != NULL)
-        sink->settings.callbacks.room(sink->settings.owner);
-}
-
-// Takes the tables that were read. Rows that are encoded for other ones are forgotten.
-static void install(struct sink *sink)
-{
-    struct tables old = sink->tables;
-    sink->install = false;
-    sink->tables = sink->incoming;
-    sink->incoming = (struct tables){0};
-    sink->starved = false;
-    sink->pushed = sink->acked;
-    for (unsigned i = 0; i < sink->n_lanes; i++)
-        lane_forget(&sink->lanes[i]);
-    if (sink->settings.callbacks.restarted != NULL)
-        sink->settings.callbacks.restarted(sink->settings.owner);
-    tables_deinit(&old);
-    tables_deinit(&sink->retired);
-    for (unsigned i = 0; i < sink->n_lanes && sink->state != SINK_STOPPED; i++) {
-        struct lane *lane = &sink->lanes[i];
-        if (lane->state == LANE_PREPARING && sink->prepare.lane != lane)
-            lane_continue(lane);
-        else if (lane->state == LANE_DOWN && !timer_running(&lane->retry))
-            lane_connect(lane);
-    }
-}
-
-static void make_lanes(struct sink *sink)
+void sink_make_lanes(struct sink *sink)
 {
     sink->n_lanes = sink->settings.config->postgres.connections;
     sink->lanes = mem_zalloc(sink->n_lanes * sizeof(*sink->lanes));
@@ -198,7 +47,7 @@ static void make_lanes(struct sink *sink)
         lane_init(&sink->lanes[i], sink, i);
 }
 
-static void drop_lanes(struct sink *sink)
+void sink_drop_lanes(struct sink *sink)
 {
     for (unsigned i = 0; i < sink->n_lanes; i++)
         lane_deinit(&sink->lanes[i]);
@@ -206,49 +55,6 @@ static void drop_lanes(struct sink *sink)
     sink->lanes = NULL;
     sink->n_lanes = 0;
 }
-
-// The lanes of a new configuration, once the old ones have nothing in flight.
-static void rebuild(struct sink *sink)
-{
-    for (unsigned i = 0; i < sink->n_lanes; i++) {
-        if (lane_in_transaction(&sink->lanes[i]))
-            return;
-    }
-    timer_stop(&sink->patience);
-    drop_lanes(sink);
-    make_lanes(sink);
-    sink->reconfigure = false;
-    sink->migrated = false;
-    lane_connect(&sink->lanes[0]);
-}
-
-static void sink_notify(void *owner)
-{
-    struct sink *sink = owner;
-    sink->woken = false;
-    if (sink->reconfigure)
-        rebuild(sink);
-    if (sink->install && !sink->reconfigure)
-        install(sink);
-    if (sink->state != SINK_STOPPED)
-        tell_dead(sink);
-    if (sink->state != SINK_STOPPED)
-        tell_acked(sink);
-    if (sink->state != SINK_STOPPED)
-        set_state(sink, derive_state(sink));
-    if (sink->state != SINK_STOPPED)
-        tell_room(sink);
-}
-
-void sink_wake(struct sink *sink)
-{
-    if (sink->woken || sink->state == SINK_STOPPED)
-        return;
-    sink->woken = true;
-    loop_post(sink->settings.loop, sink_notify, sink);
-}
-
-// --- life ----------------------------------------------------------------------------------------
 
 // Transactions in flight had their time: the server ends them when it notices the closed socket.
 static void on_impatience(void *owner)
@@ -264,7 +70,7 @@ struct sink *sink_create(const struct sink_settings *settings)
     sink->settings = *settings;
     sink->state = SINK_DOWN;
     timer_init(&sink->patience, settings->loop, "sink reconfiguration", on_impatience, sink);
-    make_lanes(sink);
+    sink_make_lanes(sink);
     return sink;
 }
 
@@ -292,7 +98,7 @@ void sink_destroy(struct sink **sink_p)
     sink->state = SINK_STOPPED;
     timer_stop(&sink->patience);
     loop_unpost(sink->settings.loop, sink);
-    drop_lanes(sink);
+    sink_drop_lanes(sink);
     account_connections(sink);
     loop_defer_free(sink->settings.loop, sink, free_sink);
 }
@@ -317,8 +123,8 @@ void sink_reconfigure(struct sink *sink, const struct config *config)
         sink->tables = (struct tables){0};
     }
     if (!sink->started) {
-        drop_lanes(sink);
-        make_lanes(sink);
+        sink_drop_lanes(sink);
+        sink_make_lanes(sink);
         return;
     }
     sink->reconfigure = true;

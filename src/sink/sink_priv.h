@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of the sink share: the sink, its lanes, and who does what.
 //
-//   sink.c             the interface; tables, streams, lanes; everything that calls the owner
+//   sink.c             the interface
+//   notify.c           everything that calls the owner; installs tables, rebuilds lanes
 //   writer.c           a lane's life: connect, back off, block, take the open batch
 //   transact.c         a lane's batch as one pipeline, and what the results say
 //   writer_isolate.c   the same batch once more, in slices under savepoints
@@ -172,13 +173,17 @@ struct sink {
 };
 
 // sink.c
-// Something changed that the owner may have to know: calls it in this turn's tail.
-void sink_wake(struct sink *sink);
+void sink_make_lanes(struct sink *sink);
+void sink_drop_lanes(struct sink *sink);
 bool sink_has_tables(const struct sink *sink);
-void sink_set_trouble(struct sink *sink, enum status_code code, const struct pg_error *error);
 // Asks the owner for a row's frame; `texts` point into sink.payload, or have none.
 void sink_fetch_payload(struct sink *sink, uint64_t seq, struct dead_texts *texts);
 void tables_deinit(struct tables *tables);
+
+// notify.c
+// Something changed that the owner may have to know: calls it in this turn's tail.
+void sink_wake(struct sink *sink);
+void sink_set_trouble(struct sink *sink, enum status_code code, const struct pg_error *error);
 
 // writer.c
 void lane_init(struct lane *lane, struct sink *sink, unsigned index);

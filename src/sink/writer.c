@@ -213,6 +213,7 @@ void lane_continue(struct lane *lane)
         lane_disconnect(lane);
         return;
     }
+    timer_stop(&lane->retry);
     if (batch_events(lane->flight) == 0 && lane->ripe)
         take_open(lane);
     if (batch_events(lane->flight) != 0) {

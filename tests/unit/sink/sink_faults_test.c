@@ -572,7 +572,6 @@ static void test_destroy_in_callbacks(void **state)
         while (f->sink != NULL && mono_diff(end, mono_read()) > 0)
             loop_turn(f->loop, true);
         assert_null(f->sink);
-        f->n_records = f->next; // the pump has no sink any more
         for (int i = 0; i < 10; i++)
             loop_turn(f->loop, true);
         fixture_destroy(f);
