@@ -21,7 +21,7 @@ spool := crc32c cursor inspect io list position read recover scan segment spool 
 net := http http_result http_setup resolve tls
 event := cell decode mapping time
 auth := token token_answer token_fetch token_request
-stream := session session_end session_rx session_watch url ws
+stream := session session_end session_rx session_watch url ws ws_event
 pg := catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate notify prepare sink transact upsert writer writer_isolate
 ops := admin audit metrics
@@ -83,9 +83,9 @@ $(obj)/%.o: src/%.c | $(BUILD)/packages-found
 	$(call quiet,CC)$(CC) $(cflags) $(package_cflags) -c $< -o $@
 
 migration_files := $(sort $(wildcard sql/*.sql))
-$(BUILD)/gen/pg/migrations.c: tools/embed-sql.sh $(migration_files)
+$(BUILD)/gen/pg/migrations.c: src/pg/embed-sql.sh $(migration_files)
 	@mkdir -p $(@D)
-	$(call quiet,GEN)sh tools/embed-sql.sh $(migration_files) >$@
+	$(call quiet,GEN)sh src/pg/embed-sql.sh $(migration_files) >$@
 
 $(obj)/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)

@@ -127,7 +127,7 @@ static void on_socket(void *owner, unsigned events)
     if (conn->state == CONN_CONNECTING)
         poll_connect(conn);
     else if (conn->state == CONN_READY)
-        pipeline_ready(conn, events);
+        pg_pipeline_ready(conn, events);
 }
 
 static void start_connecting(struct pg_conn *conn)

@@ -72,7 +72,7 @@ void pipeline_free(struct pg_conn *conn);
 // Takes an established connection over. False when libpq refuses.
 bool pipeline_start(struct pg_conn *conn);
 // The socket is ready for `events`.
-void pipeline_ready(struct pg_conn *conn, unsigned events);
+void pg_pipeline_ready(struct pg_conn *conn, unsigned events);
 // A PQnoticeReceiver, of a struct pg_conn.
 void pipeline_notice(void *conn, const PGresult *result);
 

@@ -220,7 +220,7 @@ static void pipeline_take(void *owner)
         fail_broken(conn);
 }
 
-void pipeline_ready(struct pg_conn *conn, unsigned events)
+void pg_pipeline_ready(struct pg_conn *conn, unsigned events)
 {
     if ((events & LOOP_READ) && !PQconsumeInput(conn->pg))
         conn->broken = true;
