@@ -15,8 +15,8 @@ core := backoff buf clock counter fsio hash log loop mem status timer uuid
 config := document equal faults finish listen load names parse print_reference print_schema reader \
           secret settings suggest units values
 json := members number pointer tape text
-schema := arena compile ecma ecma_property emit_object emit_value equal explain format format_uri \
-          keywords names refs regex shape validate
+schema := arena compile ecma ecma_class ecma_property emit_object emit_value equal explain format \
+          format_uri keywords names refs regex shape validate
 spool := crc32c cursor inspect io list position read recover scan segment spool trim write
 net := http http_result http_setup resolve tls
 event := cell decode mapping time

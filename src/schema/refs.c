@@ -133,7 +133,7 @@ void refs_resolve(struct compiler *compiler)
         struct pending_ref ref = compiler->refs[i];
         uint32_t target = resolve(compiler, ref.token);
         if (target != TAPE_NONE && !is_schema(compiler, target)) {
-            compiler_fault(compiler, ref.token, "refers to a %s, which is not a schema",
+            compiler_fault(compiler, ref.token, "refers to something that is no schema: %s",
                            tape_kind_name((enum tape_kind)compiler->tape->tokens[target].kind));
             target = TAPE_NONE;
         }

@@ -198,7 +198,7 @@ static void test_refs(void **state)
     assert_fault("{\"$id\":\"http://a/b\",\"$ref\":\"http://a/bc\"}", "/$ref", "out of this file");
     assert_fault("{\"$ref\":\"#/a%2\"}", "/$ref", "two hex digits");
     assert_fault("{\"$ref\":\"#/a~2\"}", "/$ref", "JSON Pointer");
-    assert_fault("{\"$ref\":\"#/required\",\"required\":[]}", "/$ref", "refers to a array");
+    assert_fault("{\"$ref\":\"#/required\",\"required\":[]}", "/$ref", "no schema: array");
     assert_fault("{\"$defs\":{\"a\":{\"$anchor\":\"x\"},\"b\":{\"$anchor\":\"x\"}}}",
                  "/$defs/b/$anchor", "the same anchor");
 }
