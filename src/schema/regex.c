@@ -21,8 +21,8 @@
 // A piece of a scan, ready to run.
 struct step {
     uint32_t min, max;
-    bool beyond;         // members may be longer than a byte
-    uint8_t member[256]; // by first byte; of a set with `beyond` all bytes from 0x80 on
+    bool beyond;      // members may be longer than a byte
+    bool member[256]; // by first byte; of a set with `beyond` all bytes from 0x80 on
 };
 
 struct regex {
