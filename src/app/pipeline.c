@@ -135,7 +135,7 @@ void pipeline_forget(struct pipeline *p)
 
 bool pipeline_ready(const struct pipeline *p)
 {
-    return p->config->n_tables > 0 && sink_mapping(p->sink, 0) != NULL;
+    return sink_mapping(p->sink, p->config->streams[0].table) != NULL;
 }
 
 static enum sink_push push_dead(struct pipeline *p, const struct sink_origin *origin,

@@ -54,18 +54,17 @@ static void on_token_event(void *owner, const char *auth, enum token_event event
         [TOKEN_EVENT_REFRESHED] = "token.refreshed",
         [TOKEN_EVENT_FAILED] = "token.failed",
         [TOKEN_EVENT_SCOPE] = "token.scope",
+        [TOKEN_EVENT_LIFETIME] = "token.lifetime",
     };
     struct daemon *d = owner;
     bool failed = event == TOKEN_EVENT_FAILED;
     const char *detail = st != NULL && st->detail[0] != '\0' ? st->detail : NULL;
     struct audit_field fields[] = {{"auth", auth}, {"detail", detail}};
     audit_write(d->audit, names[event], NULL, fields, 2);
-    if (event != TOKEN_EVENT_SCOPE)
+    if (failed || event == TOKEN_EVENT_REFRESHED)
         metric_add(metric_series(METRIC_TOKEN_REFRESHES, auth, failed ? "error" : "ok"), 1);
-    if (failed)
-        log_warn(NULL, "token \"%s\": %s", auth, detail != NULL ? detail : "failed");
-    else if (event == TOKEN_EVENT_SCOPE)
-        log_warn(NULL, "token \"%s\": %s", auth, detail != NULL ? detail : "scope");
+    if (event != TOKEN_EVENT_REFRESHED)
+        log_warn(NULL, "token \"%s\": %s", auth, detail != NULL ? detail : names[event]);
 }
 
 static struct app_token *create_token(struct daemon *d, const struct config_auth *config)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+// 0 takes a free port, which `cxsink status --json` tells as admin_port.
 static bool parse_port(const char *text, unsigned short *port_r)
 {
     size_t length = strspn(text, "0123456789");
@@ -16,7 +17,7 @@ static bool parse_port(const char *text, unsigned short *port_r)
         return false;
     unsigned long port = strtoul(text, NULL, 10);
     *port_r = (unsigned short)port;
-    return port >= 1 && port <= 65535;
+    return port <= 65535;
 }
 
 static bool valid_host(const char *host, bool bracketed)

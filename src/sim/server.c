@@ -37,7 +37,7 @@ struct exchange {
     struct buf request, answer;
     char path[256];
     int status;
-    bool streaming;
+    bool answered; // libwebsockets tells of an empty body too
     struct timer delay;
     struct lws *wsi;
 };
@@ -85,6 +85,9 @@ static void delayed_answer(void *owner)
 
 static int answer_request(struct sim *sim, struct lws *wsi, struct exchange *x)
 {
+    if (x->answered)
+        return 0;
+    x->answered = true;
     bool control = strncmp(x->path, "/sim/", 5) == 0;
     double delay = !control && sim->token_fault.times > 0 ? sim->token_fault.delay : 0;
     if (control)
@@ -108,6 +111,7 @@ static int on_http(struct sim *sim, struct lws *wsi, struct exchange *x, const c
     lws_hdr_copy(wsi, length, sizeof(length), WSI_TOKEN_HTTP_CONTENT_LENGTH);
     bool has_body = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0 && atoi(length) > 0;
     x->request.max = BODY_MAX;
+    x->answered = false;
     return has_body ? 0 : answer_request(sim, wsi, x);
 }
 

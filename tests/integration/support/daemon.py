@@ -91,13 +91,16 @@ class Daemon:
         def ready():
             assert self.alive(), f"the daemon ended:\n{self.log()[-4000:]}"
             return self.status()["ready"]
-        wait.until(ready, 60, f"the daemon is ready; {self.home}")
+        try:
+            wait.until(ready, 60, "the daemon is ready")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.status()['reasons']}\n{self.log()[-4000:]}") from None
         return self
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def stop(self, number=signal.SIGTERM, seconds=60):
