@@ -28,7 +28,9 @@ static uint64_t mix(uint64_t a, uint64_t b)
 
 // --- hashes --------------------------------------------------------------------------------------
 
-static uint64_t hash_string(const struct tape *tape, uint32_t string, uint64_t seed)
+// Not inlined: its room must not lie on the stack of every level of hash_value().
+__attribute__((noinline)) static uint64_t hash_string(const struct tape *tape, uint32_t string,
+                                                      uint64_t seed)
 {
     char room[1024];
     size_t length;

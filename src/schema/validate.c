@@ -43,8 +43,9 @@ static bool is_plain(const struct tape *tape, uint32_t string)
     return (tape->tokens[string].flags & TAPE_ESCAPED) == 0;
 }
 
-static enum regex_result match_unescaped(const struct tape *tape, uint32_t string,
-                                         struct regex *regex)
+// Not inlined, like format_unescaped(): its room must not lie on the stack of every level.
+__attribute__((noinline)) static enum regex_result
+match_unescaped(const struct tape *tape, uint32_t string, struct regex *regex)
 {
     struct unescaped plain;
 
@@ -75,7 +76,8 @@ static bool matches(struct run *run, const struct instruction *in, struct regex 
     return result == REGEX_MATCH;
 }
 
-static bool format_unescaped(const struct tape *tape, uint32_t string, enum format format)
+__attribute__((noinline)) static bool format_unescaped(const struct tape *tape, uint32_t string,
+                                                       enum format format)
 {
     struct unescaped plain;
 

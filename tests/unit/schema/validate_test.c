@@ -645,6 +645,32 @@ static void test_long_pointers(void **state)
     schema_destroy(&schema);
 }
 
+// The deepest that an event and a schema can make validation go fits the stack with room to spare.
+static void test_deepest(void **state)
+{
+    (void)state;
+    char *text = malloc(1 << 16), json[2 * TAPE_DEPTH_DEFAULT + 1];
+    size_t n, used = (size_t)sprintf(text, "{\"$ref\":\"#/$defs/d33\",\"$defs\":{");
+
+    // $ref and allOf are a step each: 64 of them, with the one at the start
+    for (int i = 33; i < 64; i++)
+        used += (size_t)sprintf(text + used, "\"d%d\":{\"allOf\":[{\"$ref\":\"#/$defs/d%d\"}]},", i,
+                                i + 1);
+    sprintf(text + used, "\"d64\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/d33\"}}}}");
+    struct schema *schema = must_compile(text);
+    memset(json, '[', TAPE_DEPTH_DEFAULT);
+    memset(json + TAPE_DEPTH_DEFAULT, ']', TAPE_DEPTH_DEFAULT);
+    assert_true(run_schema(schema, json, 2 * TAPE_DEPTH_DEFAULT, NULL, 0, &n));
+    memset(json, '[', TAPE_DEPTH_DEFAULT);
+    json[TAPE_DEPTH_DEFAULT - 1] = '7';
+    memset(json + TAPE_DEPTH_DEFAULT, ']', TAPE_DEPTH_DEFAULT - 1);
+    struct schema_error error;
+    assert_false(run_schema(schema, json, 2 * TAPE_DEPTH_DEFAULT - 1, &error, 1, &n));
+    assert_string_equal(error.schema, "/$defs/d64/type");
+    schema_destroy(&schema);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -681,6 +707,7 @@ int main(void)
         cmocka_unit_test(test_all_failures),
         cmocka_unit_test(test_more_than_fit),
         cmocka_unit_test(test_long_pointers),
+        cmocka_unit_test(test_deepest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
