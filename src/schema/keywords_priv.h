@@ -42,15 +42,16 @@ enum keyword_shape {
     SHAPE_DEPENDENCIES, // an object of schemas and arrays of names
 };
 
+// What asserts nothing is taken in every draft, where at worst it is unknown and ignored.
 // X(identifier, name, drafts, role, shape)
 #define KEYWORD_TABLE(X)                                                           \
     X(SCHEMA, "$schema", DRAFTS_ALL, CORE, STRING)                                 \
     X(ID, "$id", DRAFTS_ALL, CORE, STRING)                                         \
     X(REF, "$ref", DRAFTS_ALL, CORE, STRING)                                       \
     X(ANCHOR, "$anchor", DRAFTS_19_ON, CORE, STRING)                               \
-    X(DEFS, "$defs", DRAFTS_19_ON, CORE, SCHEMA_MAP)                               \
+    X(DEFS, "$defs", DRAFTS_ALL, CORE, SCHEMA_MAP)                                 \
     X(DEFINITIONS, "definitions", DRAFTS_ALL, CORE, SCHEMA_MAP)                    \
-    X(COMMENT, "$comment", DRAFTS_7_ON, NOTE, STRING)                              \
+    X(COMMENT, "$comment", DRAFTS_ALL, NOTE, STRING)                               \
     X(VOCABULARY, "$vocabulary", DRAFTS_19_ON, NOT_YET, ANY)                       \
     X(DYNAMIC_REF, "$dynamicRef", DRAFT_20, NOT_YET, ANY)                          \
     X(DYNAMIC_ANCHOR, "$dynamicAnchor", DRAFT_20, NOT_YET, ANY)                    \
@@ -100,12 +101,12 @@ enum keyword_shape {
     X(DESCRIPTION, "description", DRAFTS_ALL, NOTE, STRING)                        \
     X(DEFAULT, "default", DRAFTS_ALL, NOTE, ANY)                                   \
     X(EXAMPLES, "examples", DRAFTS_ALL, NOTE, ARRAY)                               \
-    X(DEPRECATED, "deprecated", DRAFTS_19_ON, NOTE, BOOLEAN)                       \
-    X(READ_ONLY, "readOnly", DRAFTS_7_ON, NOTE, BOOLEAN)                           \
-    X(WRITE_ONLY, "writeOnly", DRAFTS_7_ON, NOTE, BOOLEAN)                         \
-    X(CONTENT_ENCODING, "contentEncoding", DRAFTS_7_ON, NOTE, STRING)              \
-    X(CONTENT_MEDIA_TYPE, "contentMediaType", DRAFTS_7_ON, NOTE, STRING)           \
-    X(CONTENT_SCHEMA, "contentSchema", DRAFTS_19_ON, NOTE, SCHEMA)
+    X(DEPRECATED, "deprecated", DRAFTS_ALL, NOTE, BOOLEAN)                         \
+    X(READ_ONLY, "readOnly", DRAFTS_ALL, NOTE, BOOLEAN)                            \
+    X(WRITE_ONLY, "writeOnly", DRAFTS_ALL, NOTE, BOOLEAN)                          \
+    X(CONTENT_ENCODING, "contentEncoding", DRAFTS_ALL, NOTE, STRING)               \
+    X(CONTENT_MEDIA_TYPE, "contentMediaType", DRAFTS_ALL, NOTE, STRING)            \
+    X(CONTENT_SCHEMA, "contentSchema", DRAFTS_ALL, NOTE, SCHEMA)
 
 enum keyword {
 #define KEYWORD_ENUM(id, name, drafts, role, shape) KEYWORD_##id,
