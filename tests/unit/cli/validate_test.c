@@ -28,9 +28,9 @@ struct fixture {
 
 static char *path_of(const struct fixture *fixture, const char *name)
 {
-    static char paths[4][128];
+    static char paths[16][128]; // enough for all of one run
     static unsigned next;
-    char *path = paths[next++ % 4];
+    char *path = paths[next++ % 16];
 
     snprintf(path, sizeof(paths[0]), "%s/%s", fixture->dir, name);
     return path;
