@@ -57,17 +57,19 @@ class Tenant:
         app = web.Application(client_max_size=1 << 26)
         app.router.add_post("/{path:.*token.*}", self._token)
         app.router.add_get("/{path:.*}", self._stream)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         context = None
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*self.tls)
-        site = web.TCPSite(self._runner, self.host, self.port or 0, ssl_context=context, reuse_address=True)
-        await site.start()
-        self.port = site._server.sockets[0].getsockname()[1]
+        # A server of asyncio's own: the arguments of aiohttp's sites differ between its versions.
+        self._server = await asyncio.get_running_loop().create_server(
+            self._runner.server, self.host, self.port or 0, ssl=context, reuse_address=True)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop(self):
+        self._server.close()
         for socket in list(self.sockets):
             if socket._req is not None and socket._req.transport is not None:
                 socket._req.transport.abort()
