@@ -332,9 +332,9 @@ void finish_root(struct reader *r, const struct slot *slot)
     if (streams != NULL && streams->type == DOC_OBJECT && streams->count == 0)
         reader_fault_at(r, root, "streams",
                         "no stream is configured; add one, with its \"url\" and \"table\"");
-    if (config->admin.token != NULL && *config->admin.token == '\0')
-        mem_wipe_free(&config->admin.token);
     check_socket_path(r, root);
     check_postgres(r, root);
     check_admin(r, root);
+    if (config->admin.token != NULL && *config->admin.token == '\0')
+        mem_wipe_free(&config->admin.token);
 }

@@ -4,6 +4,7 @@
 
 #include "core/mem.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,7 +266,7 @@ static bool parse_number(struct parser *p, struct doc_node *node)
         ok = n > 0;
         at += n;
     }
-    if (!ok)
+    if (!ok || isalpha((unsigned char)p->text[at]))
         return fail(p, "not a number that JSON knows; a duration or a size is a string (\"30s\")");
     node->type = DOC_NUMBER;
     node->text = p->text + p->at;

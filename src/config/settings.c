@@ -80,7 +80,8 @@ const struct setting settings_table[] = {
     {.path = "$schema", .type = SETTING_ANY, .example = "\"cxsink.schema.json\"",
      .help = "The JSON Schema of this file, for editors. Not used by cxsink."},
     {.path = "state_dir", .type = SETTING_PATH, .restart = true, .offset = ROOT(state_dir),
-     .fallback_help = "`$STATE_DIRECTORY`, else `/var/lib/cxsink`", .example = "\"/var/lib/cxsink\"",
+     .fallback_help = "`$STATE_DIRECTORY`, else `/var/lib/cxsink`",
+     .example = "\"/var/lib/cxsink\"",
      .help = "Where the spool and the audit log live."},
     {.path = "runtime_dir", .type = SETTING_PATH, .restart = true, .offset = ROOT(runtime_dir),
      .fallback_help = "`$RUNTIME_DIRECTORY`, else `/run/cxsink`", .example = "\"/run/cxsink\"",
@@ -222,8 +223,8 @@ const struct setting settings_table[] = {
      .help = "Mapped columns that a later delivery of the same key changes. `[]`: none."},
     {.path = "tables.*.newest_by", .type = SETTING_NEWEST_BY, .nullable = true, .fallback = "null",
      .example = "\"timestamp\"",
-     .help = "A column of update: an event that is older by it never overwrites a newer row; equal: "
-             "the later arrival wins. null: always the later arrival."},
+     .help = "A column of update: an event that is older by it never overwrites a newer row; "
+             "equal: the later arrival wins. null: always the later arrival."},
     {.path = "tables.*.touch", .type = SETTING_COLUMN, .nullable = true, .offset = TABLE(touch),
      .fallback = "null", .example = "\"updated_at\"",
      .help = "A column, not mapped, that an update sets to now(). null: none."},
@@ -266,14 +267,15 @@ const struct setting settings_table[] = {
      .fallback = "\"30s\"", .help = "For one batch."},
     {.path = "postgres.retry", .type = SETTING_OBJECT,
      .help = "Backoff after failures that pass. It never gives up."},
-    {.path = "postgres.retry.base", .type = SETTING_DURATION, .offset = ROOT(postgres.retry_base_us),
-     .min = MS, .max = HOUR, .fallback = "\"500ms\"", .help = "Upper bound of the first wait."},
+    {.path = "postgres.retry.base", .type = SETTING_DURATION,
+     .offset = ROOT(postgres.retry_base_us), .min = MS, .max = HOUR, .fallback = "\"500ms\"",
+     .help = "Upper bound of the first wait."},
     {.path = "postgres.retry.cap", .type = SETTING_DURATION, .offset = ROOT(postgres.retry_cap_us),
      .min = MS, .max = DAY, .fallback = "\"30s\"", .help = "Upper bound of any wait."},
     {.path = "postgres.migrate", .type = SETTING_CHOICE, .offset = ROOT(postgres.migrate),
      .choices = migrates, .fallback = "\"auto\"",
-     .help = "`auto`: bring schema cxsink up to date when connecting. `check`: only see that it is. "
-             "`off`: neither."},
+     .help = "`auto`: bring schema cxsink up to date when connecting. `check`: only see that it "
+             "is. `off`: neither."},
 
     {.path = "jobs", .type = SETTING_OBJECT,
      .help = "REST operations as jobs. This version reads over the section and runs none."},
@@ -286,9 +288,11 @@ const struct setting settings_table[] = {
     {.path = "admin", .type = SETTING_OBJECT, .help = "Status page, metrics and health over HTTP."},
     {.path = "admin.listen", .type = SETTING_LISTEN, .nullable = true, .restart = true,
      .offset = ROOT(admin.listen), .fallback = "\"127.0.0.1:9464\"",
-     .help = "`ADDRESS:PORT` or `[IPv6]:PORT`. null: off. Other than loopback needs token."},
+     .help = "`ADDRESS:PORT` or `[IPv6]:PORT`; port 0: a free one. null: off. Other "
+             "than loopback needs token."},
     {.path = "admin.token", .type = SETTING_SECRET, .nullable = true, .restart = true,
-     .offset = ROOT(admin.token), .fallback = "null", .example = "{\"env\": \"CXSINK_ADMIN_TOKEN\"}",
+     .offset = ROOT(admin.token), .fallback = "null",
+     .example = "{\"env\": \"CXSINK_ADMIN_TOKEN\"}",
      .help = "Bearer token that requests must bring. null: none is asked for, loopback only."},
 };
 // clang-format on
