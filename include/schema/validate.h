@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a compiled schema over a tape. No clock, no logging; no allocation but in three rare places:
-// a pattern over an escaped string of more than 4 KiB, uniqueItems over more than 64 elements, and
-// comparing objects of more than 32 members.
+// Runs a compiled schema over a tape. No clock, no logging; no allocation but in rare places: a
+// pattern over an escaped string of more than 4 KiB, uniqueItems over more than 64 elements or long
+// escaped strings, comparing objects of more than 32 members, and the format "regex".
 //
 // A schema holds the scratch memory of its patterns, so it is for one thread at a time.
 #ifndef CXSINK_SCHEMA_VALIDATE_H
