@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration file to one immutable struct, all faults at once. The settings table in
-// config/load.c (or a file beside it) is the only place that knows keys, types, ranges, defaults,
-// reloadability and help; it feeds the parser, config/cxsink.schema.json and the reference in the
-// docs.
+// config/settings.c is the only place that knows keys, types, ranges, defaults, reloadability and
+// help; it feeds the parser, config/cxsink.schema.json and config/settings.md.
 //
 // A struct config is built by config_load, never changed, and freed as a whole. Lists are arrays in
 // the file's order. Strings are never NULL unless said so. Durations are microseconds.
@@ -127,10 +126,10 @@ struct config_postgres {
 };
 
 struct config_admin {
-    char *listen; // "ADDRESS:PORT", "[v6]:PORT"; NULL: no HTTP listener
-    char *host;   // its address part
-    unsigned short port;
-    char *token; // NULL: loopback only; wiped when freed
+    char *listen;        // "ADDRESS:PORT", "[v6]:PORT"; NULL: no HTTP listener
+    char *host;          // its address part
+    unsigned short port; // 0: a free one
+    char *token;         // NULL: loopback only; wiped when freed
 };
 
 struct config {
@@ -164,7 +163,9 @@ struct config_faults {
     size_t count;
 };
 
-// NULL when there is any fault; then `faults_r` holds all of them. Free both with their functions.
+// Reads at most 1 MiB. At most 1000 faults are kept, in the order of lines; the last one then says
+// that there are more. NULL when there is any fault; then `faults_r` holds all of them. Free both
+// with their functions.
 struct config *config_load(const char *path, struct config_faults *faults_r);
 void config_free(struct config **config);
 // Adds a fault (used by config_load and by owners that check further: schemas, mappings).
