@@ -73,8 +73,8 @@ static bool basic_value(struct lws *wsi, char id[VALUE_MAX], char secret[VALUE_M
     if (colon == NULL)
         return false;
     *colon = '\0';
-    snprintf(id, VALUE_MAX, "%s", (char *)plain);
-    snprintf(secret, VALUE_MAX, "%s", colon + 1);
+    snprintf(id, VALUE_MAX, "%.*s", VALUE_MAX - 1, (char *)plain);
+    snprintf(secret, VALUE_MAX, "%.*s", VALUE_MAX - 1, colon + 1);
     decode_form(id); // RFC 6749 section 2.3.1
     decode_form(secret);
     return true;
