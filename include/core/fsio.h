@@ -9,7 +9,8 @@
 
 #include <sys/types.h>
 
-// Reads a whole file of at most `max` bytes (STATUS_FULL beyond) and appends it to `content`.
+// Reads a whole file of at most `max` bytes (STATUS_FULL beyond) and appends it to `content`, which
+// is as before when that fails.
 enum status_code fsio_read_file(const char *path, size_t max, struct buf *content,
                                 struct status *st) STATUS_MUST_CHECK;
 // Replaces `path` durably. `mode` as for open(2).

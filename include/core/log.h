@@ -23,7 +23,8 @@ struct log_fields {
 };
 
 // `auto` is the journal when stderr is connected to it (JOURNAL_STREAM, systemd.exec(5)), else
-// text. May be called again on reload.
+// text; `journal` on a machine without one is text too, after a warning. May be called again on
+// reload.
 void log_init(enum log_target target, enum log_level level);
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);

@@ -7,11 +7,11 @@
 
 int64_t backoff_next(struct backoff *b, uint64_t random)
 {
-    int64_t bound = b->base_us;
-    for (unsigned i = 0; i < b->attempts && bound < b->cap_us; i++)
+    int64_t bound = b->base_us > 0 ? b->base_us : 0;
+    for (unsigned i = 0; i < b->attempts && bound > 0 && bound < b->cap_us; i++)
         bound = bound > b->cap_us / 2 ? b->cap_us : bound * 2;
     if (bound > b->cap_us)
-        bound = b->cap_us;
+        bound = b->cap_us > 0 ? b->cap_us : 0;
     if (b->attempts < UINT32_MAX)
         b->attempts++;
     // The high half of the product maps the word onto [0, bound] without a modulo's bias.

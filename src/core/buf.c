@@ -39,6 +39,18 @@ void buf_shrink(struct buf *b, size_t keep)
         buf_deinit(b);
 }
 
+// For a text that fits, but without its NUL.
+static bool append_exactly(struct buf *b, size_t length, const char *format, va_list args)
+{
+    if (buf_reserve(b, length) == NULL)
+        return false;
+    char *text = mem_alloc(length + 1);
+    vsnprintf(text, length + 1, format, args);
+    bool ok = buf_append(b, text, length);
+    free(text);
+    return ok;
+}
+
 bool buf_printf(struct buf *b, const char *format, ...)
 {
     va_list args;
@@ -48,12 +60,15 @@ bool buf_printf(struct buf *b, const char *format, ...)
     int need = vsnprintf(NULL, 0, format, args);
     va_end(args);
     char *at = need < 0 ? NULL : buf_reserve(b, (size_t)need + 1);
-    if (at != NULL) {
+    bool ok = at != NULL;
+    if (ok) {
         vsnprintf(at, (size_t)need + 1, format, again);
         b->len += (size_t)need;
+    } else if (need >= 0) {
+        ok = append_exactly(b, (size_t)need, format, again);
     }
     va_end(again);
-    return at != NULL;
+    return ok;
 }
 
 // Bytes of the well-formed UTF-8 sequence at `p` (RFC 3629 section 4), or 0.

@@ -24,7 +24,12 @@ int64_t wall_read_us(void)
 void wall_format(int64_t wall_us, char *text, unsigned size)
 {
     time_t seconds = (time_t)(wall_us / US_PER_S);
-    int ms = (int)(wall_us % US_PER_S / US_PER_MS);
+    int64_t rest = wall_us % US_PER_S;
+    if (rest < 0) { // before 1970: seconds are rounded down, so that the fraction is not negative
+        rest += US_PER_S;
+        seconds--;
+    }
+    int ms = (int)(rest / US_PER_MS);
     struct tm utc;
     gmtime_r(&seconds, &utc);
     snprintf(text, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,

@@ -108,10 +108,10 @@ double metric_quantile(enum metric metric, const struct metric_series *series, d
     uint64_t seen = 0;
     for (size_t i = 0; i < info->n_bounds && series->count > 0; i++) {
         seen += series->buckets[i];
-        if ((double)seen >= rank)
+        if (seen > 0 && (double)seen >= rank)
             return info->bounds[i];
     }
-    return series->count > 0 ? info->bounds[info->n_bounds - 1] : 0;
+    return series->count > 0 && info->n_bounds > 0 ? info->bounds[info->n_bounds - 1] : 0;
 }
 
 void metric_reset_all(void)

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define READ_CHUNK 16384
+
 static enum status_code open_failed(const char *path, struct status *st)
 {
     enum status_code code = errno == ENOENT                     ? STATUS_NOT_FOUND
@@ -26,19 +28,18 @@ static enum status_code read_open(int fd, const char *path, size_t max, struct b
 {
     size_t before = content->len;
     for (;;) {
-        char *at = buf_reserve(content, 65536);
-        if (at == NULL)
-            return status_set(st, STATUS_FULL, "%s does not fit", path);
-        ssize_t n = read(fd, at, 65536);
+        char chunk[READ_CHUNK]; // not the buffer itself, whose cap may be below a chunk
+        ssize_t n = read(fd, chunk, sizeof(chunk));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return status_set_errno(st, STATUS_IO, errno, "cannot read %s", path);
         if (n == 0)
             return STATUS_OK;
-        content->len += (size_t)n;
-        if (content->len - before > max)
+        if ((size_t)n > max - (content->len - before))
             return status_set(st, STATUS_FULL, "%s is larger than %zu bytes", path, max);
+        if (!buf_append(content, chunk, (size_t)n))
+            return status_set(st, STATUS_FULL, "%s does not fit", path);
     }
 }
 
@@ -48,7 +49,10 @@ enum status_code fsio_read_file(const char *path, size_t max, struct buf *conten
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return open_failed(path, st);
+    size_t before = content->len;
     enum status_code code = read_open(fd, path, max, content, st);
+    if (code != STATUS_OK)
+        content->len = before;
     close(fd);
     return code;
 }
@@ -73,7 +77,9 @@ enum status_code fsio_write_all(int fd, const void *data, size_t length, struct 
 static enum status_code write_temporary(const char *path, const void *data, size_t length,
                                         mode_t mode, struct status *st)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    // One that a crash left behind may have another mode.
+    unlink(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return open_failed(path, st);
     enum status_code code = fsio_write_all(fd, data, length, st);
@@ -108,8 +114,25 @@ enum status_code fsio_write_file(const char *path, const void *data, size_t leng
     return code;
 }
 
+static enum status_code make_dir(const char *path, mode_t mode, struct status *st)
+{
+    struct stat info;
+    if (mkdir(path, mode) == 0)
+        return STATUS_OK;
+    int error = errno;
+    if (error == EEXIST && stat(path, &info) == 0) {
+        if (S_ISDIR(info.st_mode))
+            return STATUS_OK;
+        error = ENOTDIR;
+    }
+    return status_set_errno(st, error == EACCES ? STATUS_DENIED : STATUS_IO, error,
+                            "cannot create directory %s", path);
+}
+
 enum status_code fsio_make_dirs(const char *path, mode_t mode, struct status *st)
 {
+    if (path[0] == '\0')
+        return status_set(st, STATUS_INVALID, "the name of a directory is empty");
     char *copy = mem_strdup(path);
     enum status_code code = STATUS_OK;
     for (char *p = copy + 1; code == STATUS_OK; p++) {
@@ -117,9 +140,7 @@ enum status_code fsio_make_dirs(const char *path, mode_t mode, struct status *st
             continue;
         char kept = *p;
         *p = '\0';
-        if (mkdir(copy, mode) != 0 && errno != EEXIST)
-            code = status_set_errno(st, errno == EACCES ? STATUS_DENIED : STATUS_IO, errno,
-                                    "cannot create directory %s", copy);
+        code = make_dir(copy, mode, st);
         *p = kept;
         if (kept == '\0')
             break;

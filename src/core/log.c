@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+// Else sd_journal_sendv() adds this file's own name and line to those of the caller.
+#define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 #define REPEAT_BURST 8
 #define REPEAT_WINDOW_US (10 * US_PER_S)
 #define REPEAT_SLOTS 64
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 struct repeat {
     uint64_t site;
@@ -100,6 +103,11 @@ void log_init(enum log_target target, enum log_level level)
         target = stderr_is_journal() ? LOG_TARGET_JOURNAL : LOG_TARGET_TEXT;
     state.target = target;
     state.level = level;
+    // Without a journal, sd_journal_sendv() succeeds and does nothing (sd_journal_send(3)).
+    if (target == LOG_TARGET_JOURNAL && access(JOURNAL_SOCKET, W_OK) != 0) {
+        state.target = LOG_TARGET_TEXT;
+        log_warn(NULL, "there is no journal at " JOURNAL_SOCKET ", logging to stderr instead");
+    }
 }
 
 void log_set_level(enum log_level level)
@@ -153,13 +161,18 @@ static void write_text(const struct line *line)
     char when[32];
     char room[LINE_MAX_BYTES + 256];
     wall_format(wall_read_us(), when, sizeof(when));
-    int n =
-        snprintf(room, sizeof(room) - 1, "%s %-5s %s%s%s%s\n", when, log_level_name(line->level),
-                 line->fields != NULL && line->fields->stream ? "[" : "",
-                 line->fields != NULL && line->fields->stream ? line->fields->stream : "",
-                 line->fields != NULL && line->fields->stream ? "] " : "", line->text);
-    size_t length = n < (int)sizeof(room) - 1 ? (size_t)n : sizeof(room) - 2;
-    ssize_t ignored = write(STDERR_FILENO, room, length);
+    int n = snprintf(room, sizeof(room), "%s %-5s %s%s%s%s", when, log_level_name(line->level),
+                     line->fields != NULL && line->fields->stream ? "[" : "",
+                     line->fields != NULL && line->fields->stream ? line->fields->stream : "",
+                     line->fields != NULL && line->fields->stream ? "] " : "", line->text);
+    size_t length = n < (int)sizeof(room) ? (size_t)n : sizeof(room) - 1;
+    // A server's words may hold line feeds and terminal escapes; a message stays one plain line.
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)room[i] < 0x20 || room[i] == 0x7f)
+            room[i] = ' ';
+    }
+    room[length] = '\n';
+    ssize_t ignored = write(STDERR_FILENO, room, length + 1);
     (void)ignored;
 }
 
