@@ -7,6 +7,7 @@ import asyncio
 import json
 import ssl
 import threading
+import time
 import urllib.parse
 
 from aiohttp import WSMsgType, web
@@ -16,16 +17,17 @@ from . import wait
 
 class Tenant:
     def __init__(self, tls=None, host="127.0.0.1"):
-        self.tls = tls  # (certificate file, key file)
+        self.tls = tls  # (certificate file, key file), or an SSLContext
         self.host = host
         self.port = None
-        self.token_requests = []  # {"path", "query", "headers", "body"}
+        self.token_requests = []  # {"at", "path", "query", "headers", "body"}
         self.token_answers = []  # callables(request) -> web.Response, used up one by one; then the default
         self.token_life = 3600
         self.tokens = []  # handed out
         self.refused = set()  # tokens that a handshake answers with 401
-        self.handshakes = []  # {"path", "headers", "token"}
+        self.handshakes = []  # {"at", "path", "headers", "token"}
         self.handshake_answers = []  # callables(request) -> web.Response or None (go on)
+        self.path_answers = {}  # path: such callables, for tokens and handshakes of that path alone
         self.autoping = True
         self.sockets = []  # open ones, newest last
         self.received = []  # messages that a client sent
@@ -57,10 +59,10 @@ class Tenant:
         app = web.Application(client_max_size=1 << 26)
         app.router.add_post("/{path:.*token.*}", self._token)
         app.router.add_get("/{path:.*}", self._stream)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, max_field_size=1 << 16)  # long tokens
         await self._runner.setup()
-        context = None
-        if self.tls:
+        context = self.tls if isinstance(self.tls, ssl.SSLContext) else None
+        if self.tls and context is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*self.tls)
         # A server of asyncio's own: the arguments of aiohttp's sites differ between its versions.
@@ -84,19 +86,21 @@ class Tenant:
     def ws_url(self, path):
         return f"{'wss' if self.tls else 'ws'}://{self.host}:{self.port}{path}"
 
+    async def _scripted(self, request, answers):
+        answers = self.path_answers.get(request.path) or answers
+        answer = answers.pop(0)(request) if answers else None
+        return await answer if asyncio.iscoroutine(answer) else answer
+
     # --- tokens ---
 
     async def _token(self, request):
         body = await request.text()
-        self.token_requests.append({"path": request.path, "query": dict(request.query), "raw_query": request.query_string,
+        self.token_requests.append({"at": time.monotonic(), "path": request.path, "query": dict(request.query), "raw_query": request.query_string,
                                     "headers": dict(request.headers), "body": body,
                                     "form": dict(urllib.parse.parse_qsl(body))})
-        if self.token_answers:
-            answer = self.token_answers.pop(0)(request)
-            if asyncio.iscoroutine(answer):
-                answer = await answer
-            if answer is not None:
-                return answer
+        answer = await self._scripted(request, self.token_answers)
+        if answer is not None:
+            return answer
         token = f"token-{len(self.tokens) + 1}"
         self.tokens.append(token)
         return web.json_response({"access_token": token, "token_type": "bearer", "expires_in": self.token_life,
@@ -107,15 +111,15 @@ class Tenant:
     async def _stream(self, request):
         header = request.headers.get("Authorization", "")
         token = header.removeprefix("Bearer ")
-        self.handshakes.append({"path": request.path_qs, "headers": dict(request.headers), "token": token})
-        if self.handshake_answers:
-            answer = self.handshake_answers.pop(0)(request)
-            if answer is not None:
-                return answer
+        self.handshakes.append({"at": time.monotonic(), "path": request.path_qs, "headers": dict(request.headers), "token": token})
+        answer = await self._scripted(request, self.handshake_answers)
+        if answer is not None:
+            return answer
         if token in self.refused or (token and token not in self.tokens):
             return web.Response(status=401)
         socket = web.WebSocketResponse(autoping=self.autoping, max_msg_size=0, compress=False)
         await socket.prepare(request)
+        socket["path"] = request.path
         self.sockets.append(socket)
         try:
             async for message in socket:
@@ -133,20 +137,25 @@ class Tenant:
     def socket(self):
         return self.sockets[-1]
 
-    def send(self, *events):
+    def newest(self, to=None):
+        """The newest connection, of the path `to` if it is given."""
+        return [s for s in self.sockets if to is None or s._req.path == to][-1]
+
+    def send(self, *events, to=None, timeout=120):
         """Texts as they are, dicts as JSON, bytes as binary messages, over the newest connection."""
         async def run():
+            socket = self.newest(to)
             for event in events:
                 if isinstance(event, bytes):
-                    await self.socket.send_bytes(event)
+                    await socket.send_bytes(event)
                 else:
-                    await self.socket.send_str(event if isinstance(event, str) else json.dumps(event))
-        self._call(run(), 120)
+                    await socket.send_str(event if isinstance(event, str) else json.dumps(event))
+        self._call(run(), timeout)
 
-    def send_fragments(self, parts, opcode=0x1):
+    def send_fragments(self, parts, opcode=0x1, to=None):
         """One message in several frames (RFC 6455 section 5.4), bytes each."""
         async def run():
-            writer = self.socket._writer.transport
+            writer = self.newest(to)._writer.transport
             for i, part in enumerate(parts):
                 final = 0x80 if i == len(parts) - 1 else 0
                 head = bytes([final | (opcode if i == 0 else 0)])
@@ -159,21 +168,21 @@ class Tenant:
                 writer.write(head + part)
         self._call(run())
 
-    def send_raw(self, data):
+    def send_raw(self, data, to=None):
         """Bytes on the wire, frames or not."""
         async def run():
-            self.socket._writer.transport.write(data)
+            self.newest(to)._writer.transport.write(data)
         self._call(run())
 
-    def close(self, code=1000, reason=""):
+    def close(self, code=1000, reason="", to=None):
         async def run():
-            await self.socket.close(code=code, message=reason.encode())
+            await self.newest(to).close(code=code, message=reason.encode())
         self._call(run())
 
-    def reset(self):
+    def reset(self, to=None):
         """Drops the connection without a close frame."""
         async def run():
-            self.socket._req.transport.abort()
+            self.newest(to)._req.transport.abort()
         self._call(run())
 
 
