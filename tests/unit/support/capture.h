@@ -12,7 +12,7 @@
 struct capture {
     int file;  // what is written
     int saved; // the real stderr
-    char text[65536];
+    char text[1 << 20];
 };
 
 static inline void capture_start(struct capture *c)
