@@ -19,12 +19,13 @@ struct audit_field {
 };
 
 // Opens or creates (mode 0600) and finds the last hash. A last line that was torn by a crash is
-// ended, and said by an event "audit.torn".
+// ended, and said by an event "audit.torn", whose `prev` is the hash of the last whole line.
 struct audit *audit_open(const char *path, struct status *st) STATUS_MUST_CHECK;
 void audit_close(struct audit **audit);
 
 // `stream` for the log's field, may be NULL; it becomes the member "stream" too. A write that fails
-// is logged as an error and the event is in the log alone.
+// is logged as an error, leaves nothing of its line, and the event is in the log alone; the next
+// write that succeeds says how many were missed, in an event "audit.missed".
 void audit_write(struct audit *audit, const char *event, const char *stream,
                  const struct audit_field *fields, size_t n_fields);
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ struct audit {
     int fd;
     char *path;
     char last[HASH_SHA256_HEX_SIZE];
+    unsigned missed; // events that are in the log alone since the last write that succeeded
     struct buf line, text;
 };
 
@@ -35,22 +37,32 @@ static const char *find_last(const char *data, size_t length, const char *mark)
     return NULL;
 }
 
-// Takes the hash of the last whole line. Returns whether a torn line follows it.
+// Bytes of a line's end: `,"hash":"`, 64 digits, `"}`.
+#define SEAL_BYTES (sizeof(HASH_MARK) - 1 + 64 + 2)
+
+// Whether only the line feed is missing from the last line.
+static bool ends_sealed(const char *data, size_t length)
+{
+    return length >= SEAL_BYTES &&
+           memcmp(data + length - SEAL_BYTES, HASH_MARK, sizeof(HASH_MARK) - 1) == 0 &&
+           memcmp(data + length - 2, "\"}", 2) == 0;
+}
+
+// Takes the hash of the last whole line. Returns whether the file ends without a line feed.
 static bool read_tail(struct audit *audit)
 {
     char *tail = mem_alloc(TAIL_BYTES);
     struct stat info;
-    bool torn = false;
     off_t size = fstat(audit->fd, &info) == 0 ? info.st_size : 0;
     off_t start = size > TAIL_BYTES ? size - TAIL_BYTES : 0;
     ssize_t n = pread(audit->fd, tail, (size_t)(size - start), start);
     size_t length = n > 0 ? (size_t)n : 0;
-    torn = length > 0 && tail[length - 1] != '\n';
-    while (length > 0 && tail[length - 1] != '\n')
+    bool torn = length > 0 && tail[length - 1] != '\n';
+    while (length > 0 && tail[length - 1] != '\n' && !ends_sealed(tail, length))
         length--;
     const char *mark = find_last(tail, length, HASH_MARK);
-    if (mark != NULL && (size_t)(tail + length - mark) >= strlen(HASH_MARK) + 64)
-        memcpy(audit->last, mark + strlen(HASH_MARK), 64);
+    if (mark != NULL && (size_t)(tail + length - mark) >= SEAL_BYTES)
+        memcpy(audit->last, mark + sizeof(HASH_MARK) - 1, 64);
     free(tail);
     return torn;
 }
@@ -67,9 +79,12 @@ struct audit *audit_open(const char *path, struct status *st)
     audit->path = mem_strdup(path);
     memset(audit->last, '0', 64);
     if (read_tail(audit)) {
-        struct status ignored;
-        if (fsio_write_all(fd, "\n", 1, &ignored) == STATUS_OK)
-            audit_write(audit, "audit.torn", NULL, NULL, 0);
+        if (fsio_write_all(fd, "\n", 1, st) != STATUS_OK) {
+            status_prefix(st, "cannot end the last line of %s", path);
+            audit_close(&audit);
+            return NULL;
+        }
+        audit_write(audit, "audit.torn", NULL, NULL, 0);
     }
     return audit;
 }
@@ -106,11 +121,26 @@ static void seal(struct audit *audit)
     buf_printf(&audit->line, HASH_MARK "%s\"}\n", audit->last);
 }
 
-void audit_write(struct audit *audit, const char *event, const char *stream,
-                 const struct audit_field *fields, size_t n_fields)
+// Writes the line, or nothing of it: half a line would spoil the next one too, and a hash that is
+// not in the file would break the chain.
+static enum status_code append_line(struct audit *audit, const char *before, struct status *st)
+{
+    struct stat info;
+    bool known = fstat(audit->fd, &info) == 0;
+    enum status_code code = fsio_write_all(audit->fd, audit->line.data, audit->line.len, st);
+    if (code == STATUS_OK)
+        return code;
+    if (known && S_ISREG(info.st_mode))
+        (void)!ftruncate(audit->fd, info.st_size);
+    memcpy(audit->last, before, 64);
+    return code;
+}
+
+// Makes the line, and its text for the log.
+static void compose(struct audit *audit, const char *event, const char *stream,
+                    const struct audit_field *fields, size_t n_fields)
 {
     char when[32];
-    struct status st;
     wall_format(wall_read_us(), when, sizeof(when));
     buf_clear(&audit->line);
     buf_clear(&audit->text);
@@ -122,8 +152,34 @@ void audit_write(struct audit *audit, const char *event, const char *stream,
     for (size_t i = 0; i < n_fields; i++)
         add_member(audit, fields[i].name, fields[i].value);
     seal(audit);
+}
+
+// Says in the file how many events are in the log alone.
+static void write_missed(struct audit *audit)
+{
+    char count[16];
+    char before[64];
+    snprintf(count, sizeof(count), "%u", audit->missed);
+    const struct audit_field field = {"events", count};
+    memcpy(before, audit->last, 64);
+    compose(audit, "audit.missed", NULL, &field, 1);
+    if (append_line(audit, before, NULL) == STATUS_OK)
+        audit->missed = 0;
+}
+
+void audit_write(struct audit *audit, const char *event, const char *stream,
+                 const struct audit_field *fields, size_t n_fields)
+{
+    struct status st;
+    char before[64];
+    if (audit->missed > 0)
+        write_missed(audit);
+    memcpy(before, audit->last, 64);
+    compose(audit, event, stream, fields, n_fields);
     struct log_fields about = {.stream = stream, .audit = event};
     log_info(&about, "%s%s", event, buf_text(&audit->text));
-    if (fsio_write_all(audit->fd, audit->line.data, audit->line.len, &st) != STATUS_OK)
-        log_error(&about, "the audit log %s misses an event: %s", audit->path, st.detail);
+    if (append_line(audit, before, &st) == STATUS_OK)
+        return;
+    audit->missed++;
+    log_error(&about, "the audit log %s misses an event: %s", audit->path, st.detail);
 }

@@ -15,14 +15,14 @@ static void append_number(struct buf *out, double value)
     if (value == floor(value) && fabs(value) < 1e15)
         buf_printf(out, "%.0f", value);
     else
-        buf_printf(out, "%.9g", value);
+        buf_printf(out, "%.15g", value); // a Unix time with its fraction takes 13 or more
 }
 
 // A label value: backslash, quote and line feed are escaped.
 static void append_label(struct buf *out, const char *name, const char *value)
 {
     buf_printf(out, "%s=\"", name);
-    for (const char *p = value; *p != '\0'; p++) {
+    for (const char *p = value != NULL ? value : ""; *p != '\0'; p++) {
         if (*p == '\\' || *p == '"')
             buf_printf(out, "\\%c", *p);
         else if (*p == '\n')
