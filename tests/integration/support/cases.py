@@ -67,7 +67,7 @@ def accepted():
     cases.append((encode(members("lower-case", timestamp="2026-03-14t09:26:53.589z")), row("lower-case")))
     for kind in ("chat", "email", "callback"):
         cases.append((encode(members(f"type-{kind}", type=kind)), row(f"type-{kind}", type=kind)))
-    cases.append((encode(members("k" * 255)), row("k" * 255)))
+    cases.append((encode(members("k" * 255, interactionId="i")), row("k" * 255, interaction_id="i")))
     cases.append((b" \t\r\n" + encode(members("white-space")) + b"\r\n ", row("white-space")))
     return cases
 
@@ -120,10 +120,11 @@ def rejected():
              "no-offset": "2025-03-14T09:26:53", "leap-noon": "2016-12-31T12:59:60Z", "empty": ""}
     cases += [schema(f"time-{name}", "format", "/timestamp", timestamp=text) for name, text in times.items()]
     cases.append(schema("time-epoch", "type", "/timestamp", timestamp=1741944413))
-    cases += [schema(f"type-{value}", "enum", "/type", type=value) for value in ("Call", "voice", None)]
+    cases += [schema(f"type-{value}", "enum", "/type", type=value) for value in ("Call", "voice", "")]
+    cases.append(schema("type-null", "type", "/type", type=None))
     keys = {"colon": "a:b", "space": "a b", "empty": "", "line-feed": "abc\n", "umlaut": "ä"}
     cases += [schema(f"key-{name}", "pattern", "/idempotencyKey", idempotencyKey=key) for name, key in keys.items()]
-    cases.append(Reject("key-256", members("k" * 256), "column.idempotency_key"))
+    cases.append(Reject("key-256", members("k" * 256, interactionId="i"), "column.idempotency_key"))
     cases.append(Reject("agent-256", members("agent-256", attributes={"agentId": "𝒳" * 256}), "column.agent_id"))
     cases.append(Reject("duration-1e309", _raw("duration-1e309", duration, b'"duration": 1e309'), "column.duration"))
 
