@@ -168,6 +168,11 @@ struct config_faults {
 // with their functions.
 struct config *config_load(const char *path, struct config_faults *faults_r);
 void config_free(struct config **config);
+// Only where a daemon of this configuration keeps its state and its socket, for commands that ask
+// it: whatever else is faulty here (secrets that only the service has, mostly) does not matter.
+// Both results are the caller's. False, with the faults, when even that cannot be told.
+bool config_load_dirs(const char *path, char **state_dir_r, char **runtime_dir_r,
+                      struct config_faults *faults_r);
 // Adds a fault (used by config_load and by owners that check further: schemas, mappings).
 void config_faults_add(struct config_faults *faults, unsigned line, const char *pointer,
                        const char *format, ...) __attribute__((format(printf, 4, 5)));

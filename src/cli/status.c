@@ -196,6 +196,20 @@ static int show(const char *dir, bool json)
     return code;
 }
 
+static int show_configured(const char *path, bool json)
+{
+    struct config_faults faults = {0};
+    char *state_dir = NULL, *runtime_dir = NULL;
+    int code = EXIT_CONFIG;
+    if (config_load_dirs(path, &state_dir, &runtime_dir, &faults))
+        code = show(runtime_dir, json);
+    cli_print_faults(path, &faults, false);
+    config_faults_free(&faults);
+    free(state_dir);
+    free(runtime_dir);
+    return code;
+}
+
 int cli_status(int argc, char **argv)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
@@ -226,12 +240,5 @@ int cli_status(int argc, char **argv)
     }
     if (optind < argc)
         return cli_usage_error("status", "takes no argument \"%s\"", argv[optind]);
-    if (dir != NULL)
-        return show(dir, json);
-    struct config *config = cli_load_config(path);
-    if (config == NULL)
-        return EXIT_CONFIG;
-    int code = show(config->runtime_dir, json);
-    config_free(&config);
-    return code;
+    return dir != NULL ? show(dir, json) : show_configured(cli_config_path(path), json);
 }

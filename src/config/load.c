@@ -47,7 +47,8 @@ static bool parse_file(const char *path, struct document *doc, struct config_fau
     return document_parse(doc, text.data, text.len, faults);
 }
 
-struct config *config_load(const char *path, struct config_faults *faults_r)
+// As much of the file as can be read; faults say what cannot.
+static struct config *read_config(const char *path, struct config_faults *faults_r)
 {
     *faults_r = (struct config_faults){0};
     struct config *config = mem_zalloc(sizeof(*config));
@@ -60,9 +61,29 @@ struct config *config_load(const char *path, struct config_faults *faults_r)
     }
     document_deinit(&doc);
     config_faults_sort(faults_r);
+    return config;
+}
+
+struct config *config_load(const char *path, struct config_faults *faults_r)
+{
+    struct config *config = read_config(path, faults_r);
     if (faults_r->count > 0)
         config_free(&config);
     return config;
+}
+
+bool config_load_dirs(const char *path, char **state_dir_r, char **runtime_dir_r,
+                      struct config_faults *faults_r)
+{
+    struct config *config = read_config(path, faults_r);
+    bool known = config->state_dir != NULL && config->runtime_dir != NULL;
+    if (known) {
+        *state_dir_r = mem_strdup(config->state_dir);
+        *runtime_dir_r = mem_strdup(config->runtime_dir);
+        config_faults_free(faults_r);
+    }
+    config_free(&config);
+    return known;
 }
 
 void config_free(struct config **config)

@@ -446,6 +446,37 @@ static void names_what_needs_a_restart(void **state)
                    "runtime_dir, admin.listen, admin.token");
 }
 
+// What only the service has (secrets) does not keep other commands from finding the daemon.
+static void directories_are_known_without_the_secrets(void **state)
+{
+    struct fixture *f = *state;
+    char *state_dir = NULL, *runtime_dir = NULL;
+    clear_environment();
+    char *text = quoted(WITH("'state_dir': '/s', 'runtime_dir': '/r', "
+                             "'postgres': {'dsn': {'env': 'NOT_SET_ANYWHERE'}}"));
+    write_bytes(f->path, text, strlen(text));
+    free(text);
+    assert_null(config_load(f->path, &f->faults));
+    config_faults_free(&f->faults);
+    assert_true(config_load_dirs(f->path, &state_dir, &runtime_dir, &f->faults));
+    assert_int_equal(f->faults.count, 0);
+    assert_string_equal(state_dir, "/s");
+    assert_string_equal(runtime_dir, "/r");
+    free(state_dir);
+    free(runtime_dir);
+}
+
+static void directories_of_what_is_no_configuration(void **state)
+{
+    struct fixture *f = *state;
+    char *state_dir = NULL, *runtime_dir = NULL;
+    write_bytes(f->path, "{", 1);
+    assert_false(config_load_dirs(f->path, &state_dir, &runtime_dir, &f->faults));
+    assert_true(f->faults.count > 0);
+    assert_null(state_dir);
+    assert_null(runtime_dir);
+}
+
 #define with_files(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -467,6 +498,8 @@ int main(void)
         with_files(the_environment_reaches_every_string),
         with_files(a_relative_path_is_made_absolute),
         with_files(secrets_are_wiped),
+        with_files(directories_are_known_without_the_secrets),
+        with_files(directories_of_what_is_no_configuration),
         with_files(names_what_needs_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
