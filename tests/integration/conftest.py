@@ -43,6 +43,21 @@ def database(cluster):
     cluster.query(f"drop database if exists {name} with (force)")
 
 
+@pytest.fixture(scope="module")
+def shared_database(cluster):
+    """One database for the tests of a file, which then keep their keys and streams apart."""
+    name = "m" + uuid.uuid4().hex[:12]
+    cluster.query(f"create database {name}")
+    yield postgres_support.Database(cluster, name)
+    cluster.query(f"drop database if exists {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def sanitized(build):
+    """Whether the binary is built with AddressSanitizer: slow, and its memory says nothing."""
+    return b"__asan_init" in (build / "cxsink").read_bytes()
+
+
 @pytest.fixture
 def own_cluster(tmp_path):
     """A server that a test may stop, kill and start again."""

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import json
 import re
 import socket
 import struct
@@ -159,3 +160,56 @@ class TcpProxy:
             for connection in self._connections:
                 connection["silent"] = True
         self._call(run())
+
+
+class WebsocketsPeer:
+    """A server of the websockets library."""
+
+    def __init__(self, **options):
+        self.options = options
+        self.opened = 0
+        self.requests = []  # headers of the handshakes
+        self._sockets = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        self._call(self._start())
+        return self
+
+    def __exit__(self, *_):
+        self._call(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _call(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+
+    async def _start(self):
+        import websockets
+        self._server = await websockets.serve(self._serve, "127.0.0.1", 0, **self.options)
+        self.port = list(self._server.sockets)[0].getsockname()[1]
+
+    async def _stop(self):
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, websocket):
+        self.opened += 1
+        self._sockets.append(websocket)
+        await websocket.wait_closed()
+
+    def url(self, path):
+        return f"ws://127.0.0.1:{self.port}{path}"
+
+    def send(self, *messages):
+        """Dicts as JSON, lists as fragments, others as they are."""
+        async def run():
+            for message in messages:
+                await self._sockets[-1].send(json.dumps(message) if isinstance(message, dict) else message)
+        self._call(run())
+
+    def close(self, code, reason=""):
+        self._call(self._sockets[-1].close(code, reason))

@@ -44,6 +44,7 @@ class Tenant:
 
     def __exit__(self, *_):
         self._call(self._stop())
+        self._call(self._cancel_rest())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -76,6 +77,13 @@ class Tenant:
             if socket._req is not None and socket._req.transport is not None:
                 socket._req.transport.abort()
         await self._runner.cleanup()
+
+    async def _cancel_rest(self):
+        """Answers that are still being waited for."""
+        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     def _call(self, coroutine, timeout=30):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
@@ -175,9 +183,9 @@ class Tenant:
         self._call(run())
 
     def close(self, code=1000, reason="", to=None):
-        async def run():
-            await self.newest(to).close(code=code, message=reason.encode())
-        self._call(run())
+        """A close frame. Not by aiohttp's close(), which says 1000 whatever it is told."""
+        payload = code.to_bytes(2, "big") + reason.encode()
+        self.send_raw(bytes([0x88, len(payload)]) + payload, to)
 
     def reset(self, to=None):
         """Drops the connection without a close frame."""
