@@ -17,6 +17,7 @@ class Proxy:
     "commit"    COMMIT gets through, its answer does not
     "silence"   nothing gets through any more, in either direction
     "cut"       COMMIT gets through, then the connection is reset
+    "refuse"    reset at once
     """
 
     def __init__(self, port):
@@ -43,6 +44,13 @@ class Proxy:
     def _call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
 
+    def reset_all(self):
+        """Every open connection."""
+        async def run():
+            for writer in self._writers:
+                writer.transport.abort()
+        self._call(run())
+
     async def _start(self):
         self._server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -63,6 +71,9 @@ class Proxy:
         state = {"swallow": False}
         if self.hole == "connect":
             self._swallow(state)
+        if self.hole == "refuse":
+            writer.transport.abort()
+            return
         upstream, up = await asyncio.open_connection("127.0.0.1", self.target)
         self._writers.add(up)
         try:
