@@ -114,7 +114,7 @@ enum sink_push sink_push_dead(struct sink *sink, const struct sink_origin *origi
                               const char *payload, size_t payload_len);
 // Sends what is open without waiting for linger (end of a drain).
 void sink_flush(struct sink *sink);
-// Nothing open and nothing in flight.
+// Nothing open, nothing in flight, and every dead letter told.
 bool sink_idle(const struct sink *sink);
 
 enum sink_state sink_state(const struct sink *sink);

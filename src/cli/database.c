@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "database.h"
 
+#include "app/daemon.h"
 #include "core/mem.h"
 
 #include <stdio.h>
@@ -40,16 +41,29 @@ static void on_failed(void *owner, const struct pg_error *error)
     pg_conn_close(&db->conn);
 }
 
+// A table or schema that is not there.
+static bool is_unmigrated(const struct pg_error *error)
+{
+    return strcmp(error->sqlstate, "42P01") == 0 || strcmp(error->sqlstate, "3F000") == 0;
+}
+
 static bool wait_done(struct database *db, const char *command)
 {
     while (!db->done)
         loop_turn(db->loop, true);
     if (!db->failed)
         return true;
-    fprintf(stderr, "cxsink %s: PostgreSQL: %s%s%s%s\n", command, db->error.message,
-            db->error.sqlstate[0] ? " (" : "", db->error.sqlstate,
-            db->error.sqlstate[0] ? ")" : "");
+    fprintf(stderr, "cxsink %s: PostgreSQL: %s%s%s%s%s\n", command, db->error.message,
+            db->error.sqlstate[0] ? " (" : "", db->error.sqlstate, db->error.sqlstate[0] ? ")" : "",
+            is_unmigrated(&db->error) ? "; run `cxsink migrate` first" : "");
     return false;
+}
+
+int database_exit_code(const struct database *db)
+{
+    if (db->conn == NULL)
+        return pg_classify(db->error.sqlstate) == PG_CLASS_BLOCKED ? EXIT_CONFIG : EXIT_NO_SERVER;
+    return strncmp(db->error.sqlstate, "22", 2) == 0 ? EXIT_WRONG_USAGE : EXIT_NO;
 }
 
 bool database_open(struct database *db, const char *command, const struct config *config)

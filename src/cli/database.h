@@ -23,8 +23,8 @@ struct database {
     int64_t affected;
 };
 
-// Connects. Prints what is wrong on stderr, prefixed with the command, and returns false; the exit
-// code is then EXIT_NO_SERVER. Close in both cases.
+// Connects. Prints what is wrong on stderr, prefixed with the command, and returns false. Close in
+// both cases.
 bool database_open(struct database *db, const char *command, const struct config *config);
 void database_close(struct database *db);
 // Runs one statement; `row` (may be NULL) is called for each row. Prints and returns false on
@@ -32,6 +32,9 @@ void database_close(struct database *db);
 bool database_query(struct database *db, const char *command, const char *sql,
                     const struct pg_param *params, int n_params,
                     void (*row)(void *owner, const struct pg_result *result, int row), void *owner);
+// The exit code of the last failure: 64 for a value that PostgreSQL cannot read, 78 where it does
+// not let us in, 1 where it refuses the statement, 69 where it does not answer.
+int database_exit_code(const struct database *db);
 // A parameter in text form; NULL is NULL.
 struct pg_param database_text(const char *text);
 

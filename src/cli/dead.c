@@ -32,8 +32,8 @@ static const char help[] =
     "      --replayed      those that were replayed, too (list)\n"
     "      --limit N       at most N (list: 50 by default)\n"
     "\n"
-    "Exit codes: 0 done; 1 not found, or some were refused again; 69 no database;\n"
-    "78 configuration fault.\n";
+    "Exit codes: 0 done; 1 not found, refused again, or PostgreSQL refuses; 64 wrong usage;\n"
+    "69 no database; 78 configuration fault.\n";
 
 static const char where[] =
     " where ($1::text is null or stream = $1) and ($2::text is null or reason like $2)"
@@ -57,10 +57,23 @@ const char *dead_filter_where(void)
 
 // --- list ---
 
+struct listing {
+    bool json, headed;
+};
+
+static void print_head(struct listing *listing)
+{
+    if (!listing->json && !listing->headed)
+        printf("%-8s %-23s %-18s %-26s %9s  %s\n", "id", "received (UTC)", "stream", "reason",
+               "bytes", "what");
+    listing->headed = true;
+}
+
 static void print_row(void *owner, const struct pg_result *r, int row)
 {
-    const bool *json = owner;
-    if (*json) {
+    struct listing *listing = owner;
+    print_head(listing);
+    if (listing->json) {
         printf("%s\n", pg_result_text(r, row, 6));
         return;
     }
@@ -72,6 +85,7 @@ static void print_row(void *owner, const struct pg_result *r, int row)
 static int list(struct database *db, const struct dead_filter *filter, bool json)
 {
     struct pg_param params[6];
+    struct listing listing = {.json = json};
     char limit[24];
     char *sql = mem_printf(
         "select id, to_char(received_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS'),"
@@ -86,12 +100,12 @@ static int list(struct database *db, const struct dead_filter *filter, bool json
     dead_filter_params(filter, params);
     snprintf(limit, sizeof(limit), "%lld", filter->limit > 0 ? filter->limit : 50);
     params[5] = database_text(limit);
-    if (!json)
-        printf("%-8s %-23s %-18s %-26s %9s  %s\n", "id", "received (UTC)", "stream", "reason",
-               "bytes", "what");
-    bool ok = database_query(db, "dead list", sql, params, 6, print_row, &json);
+    bool ok = database_query(db, "dead list", sql, params, 6, print_row, &listing);
     free(sql);
-    return ok ? EXIT_DONE : EXIT_NO_SERVER;
+    if (!ok)
+        return database_exit_code(db);
+    print_head(&listing);
+    return EXIT_DONE;
 }
 
 // --- show ---
@@ -130,7 +144,7 @@ static int show(struct database *db, const char *id, bool json)
         "  encode(payload_sha256, 'hex'), 'replayed_at', replayed_at)::text,"
         " encode(payload, 'escape') from cxsink.dead_letters where id = $1::bigint";
     if (!database_query(db, "dead show", sql, &param, 1, print_one, &shown))
-        return EXIT_NO_SERVER;
+        return database_exit_code(db);
     if (!shown.found)
         fprintf(stderr, "cxsink dead: there is no dead letter %s\n", id);
     return shown.found ? EXIT_DONE : EXIT_NO;
@@ -149,17 +163,17 @@ static int run(const struct dead_request *request)
     struct config *config = cli_load_config(request->path);
     if (config == NULL)
         return EXIT_CONFIG;
-    int code = EXIT_NO_SERVER;
+    int code;
     struct database db;
     const char *verb = request->verb;
-    if (database_open(&db, "dead", config)) {
-        if (strcmp(verb, "list") == 0)
-            code = list(&db, &request->filter, request->json);
-        else if (strcmp(verb, "show") == 0)
-            code = show(&db, request->ids[0], request->json);
-        else
-            code = dead_replay(&db, config, request);
-    }
+    if (!database_open(&db, "dead", config))
+        code = database_exit_code(&db);
+    else if (strcmp(verb, "list") == 0)
+        code = list(&db, &request->filter, request->json);
+    else if (strcmp(verb, "show") == 0)
+        code = show(&db, request->ids[0], request->json);
+    else
+        code = dead_replay(&db, config, request);
     database_close(&db);
     config_free(&config);
     return code;

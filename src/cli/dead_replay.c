@@ -37,8 +37,9 @@ struct replay {
     size_t n_letters, next;
     size_t fetched; // rows of the last page, those left alone too
     int64_t last_id;
-    uint64_t sent, refused, skipped;
-    bool broken; // no database any more, or it refuses to be written
+    bool again; // those that were replayed before, too
+    uint64_t refused, skipped, before, missing;
+    int failure; // exit code: no database any more, or it refuses to be written; 0: none
 };
 
 static size_t stream_of(const struct config *config, const char *name)
@@ -58,6 +59,10 @@ static void take_letter(void *owner, const struct pg_result *r, int row)
     size_t stream = stream_of(p->config, pg_result_text(r, row, 1));
     p->last_id = id;
     p->fetched++;
+    if (!p->again && pg_result_text(r, row, 4)[0] == 't') {
+        p->before++;
+        return;
+    }
     // Of a frame over the cap only the beginning was kept; a stream that is gone has no mapping.
     if (strcmp(reason, "frame.too_large") == 0 || stream == CONFIG_NONE ||
         pg_result_is_null(r, row, 3)) {
@@ -93,7 +98,7 @@ static bool fetch_page(struct replay *p, const struct dead_filter *filter)
     char after[24];
     struct pg_param params[6];
     char *sql =
-        mem_printf("select id, stream, reason, encode(payload, 'hex')"
+        mem_printf("select id, stream, reason, encode(payload, 'hex'), replayed_at is not null"
                    " from cxsink.dead_letters%s and id > $6::bigint order by id limit " PAGE,
                    dead_filter_where());
     snprintf(after, sizeof(after), "%lld", (long long)p->last_id);
@@ -107,9 +112,9 @@ static bool fetch_page(struct replay *p, const struct dead_filter *filter)
 
 static bool fetch_ids(struct replay *p, char **ids, int n_ids)
 {
-    static const char sql[] = "select id, stream, reason, encode(payload, 'hex')"
-                              " from cxsink.dead_letters where id = any($1::bigint[])"
-                              " and replayed_at is null order by id";
+    static const char sql[] = "select id, stream, reason, encode(payload, 'hex'),"
+                              " replayed_at is not null"
+                              " from cxsink.dead_letters where id = any($1::bigint[]) order by id";
     struct buf list = {0};
     for (int i = 0; i < n_ids; i++)
         buf_printf(&list, "%s%s", i > 0 ? "," : "{", ids[i]);
@@ -117,9 +122,11 @@ static bool fetch_ids(struct replay *p, char **ids, int n_ids)
     struct pg_param param = database_text(buf_text(&list));
     bool ok = database_query(p->db, "dead replay", sql, &param, 1, take_letter, p);
     buf_deinit(&list);
-    if (ok && p->n_letters + p->skipped < (size_t)n_ids)
-        fprintf(stderr, "cxsink dead: %d of these ids are not there, or were replayed before\n",
-                n_ids - (int)(p->n_letters + p->skipped));
+    if (ok && p->fetched < (size_t)n_ids)
+        p->missing = (size_t)n_ids - p->fetched;
+    if (p->missing > 0)
+        fprintf(stderr, "cxsink dead: %llu of these ids are not there\n",
+                (unsigned long long)p->missing);
     return ok;
 }
 
@@ -190,7 +197,7 @@ static void on_state(void *owner, enum sink_state from, enum sink_state to, cons
         timer_start(&p->patience, DATABASE_PATIENCE_US);
     if (to == SINK_BLOCKED) {
         fprintf(stderr, "cxsink dead: %s\n", st != NULL ? st->detail : "the database refuses");
-        p->broken = true;
+        p->failure = EXIT_CONFIG;
     }
 }
 
@@ -199,15 +206,14 @@ static void on_patience_over(void *owner)
     struct replay *p = owner;
     const struct status *trouble = sink_trouble(p->sink);
     fprintf(stderr, "cxsink dead: %s\n", trouble != NULL ? trouble->detail : "no database");
-    p->broken = true;
+    p->failure = EXIT_NO_SERVER;
 }
 
 static void send_page(struct replay *p)
 {
-    p->sent += p->n_letters;
     pump(p);
-    while (!p->broken && (p->next < p->n_letters || !pipeline_ready(p->pipeline) ||
-                          pipeline_retry(p->pipeline) == SINK_BUSY || !sink_idle(p->sink))) {
+    while (p->failure == 0 && (p->next < p->n_letters || !pipeline_ready(p->pipeline) ||
+                               pipeline_retry(p->pipeline) == SINK_BUSY || !sink_idle(p->sink))) {
         loop_turn(p->db->loop, true);
         pump(p);
     }
@@ -221,10 +227,11 @@ static void replay_all(struct replay *p, const struct dead_request *request)
         if (ok && p->n_letters > 0)
             send_page(p);
     } else {
-        while ((ok = fetch_page(p, &request->filter)) && p->fetched > 0 && !p->broken)
+        while ((ok = fetch_page(p, &request->filter)) && p->fetched > 0 && p->failure == 0)
             send_page(p);
     }
-    p->broken = p->broken || !ok;
+    if (!ok)
+        p->failure = database_exit_code(p->db);
 }
 
 static int report(const struct replay *p)
@@ -237,17 +244,19 @@ static int report(const struct replay *p)
     if (p->skipped > 0)
         printf(", %llu left alone (cut at 64 KiB, without payload, or of a stream that is gone)",
                (unsigned long long)p->skipped);
+    if (p->before > 0)
+        printf(", %llu replayed before", (unsigned long long)p->before);
     printf("\n");
-    if (p->broken)
-        return EXIT_NO_SERVER;
-    return p->refused > 0 || p->skipped > 0 ? EXIT_NO : EXIT_DONE;
+    if (p->failure != 0)
+        return p->failure;
+    return p->refused > 0 || p->skipped > 0 || p->missing > 0 ? EXIT_NO : EXIT_DONE;
 }
 
 int dead_replay(struct database *db, const struct config *config,
                 const struct dead_request *request)
 {
     struct config_faults faults = {0};
-    struct replay p = {.config = config, .db = db};
+    struct replay p = {.config = config, .db = db, .again = request->filter.replayed};
     p.schemas = schema_set_load(config, &faults);
     cli_print_faults(config->path, &faults, false);
     config_faults_free(&faults);

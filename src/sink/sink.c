@@ -244,6 +244,8 @@ void sink_flush(struct sink *sink)
 
 bool sink_idle(const struct sink *sink)
 {
+    if (sink->dead.count != 0)
+        return false;
     for (unsigned i = 0; i < sink->n_lanes; i++) {
         if (batch_events(sink->lanes[i].open) != 0 || batch_events(sink->lanes[i].flight) != 0)
             return false;
