@@ -41,7 +41,7 @@ level7 := cli
 folders := $(level7) $(level6) $(level5) $(level4) $(level3) $(level2) $(level1) $(level0)
 
 # --- flags ---------------------------------------------------------------------------------------
-packages := libwebsockets libpq json-c openssl libsystemd libcurl libpcre2-8
+packages := libwebsockets libpq openssl libsystemd libcurl libpcre2-8
 warnings := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wformat=2 -Wvla -Werror
 hardening := -fstack-protector-strong -fstack-clash-protection -fPIE \
@@ -66,7 +66,8 @@ obj := $(BUILD)/obj
 lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
 
-.PHONY: all help demo check check-sanitized bench install clean format unit integration packages
+.PHONY: all help demo check check-sanitized bench install clean format unit unit-build integration \
+        packages
 .DELETE_ON_ERROR:
 all: $(BUILD)/cxsink $(BUILD)/cxsink-sim
 
@@ -129,6 +130,8 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call archives_below,$$(*D))
 	$(call quiet,LD)$(CC) $(cflags) $(package_cflags) -Itests/unit $< -o $@ $(ldflags) -Wl,--start-group \
 	  $(filter %.a,$^) -Wl,--end-group -lcmocka $(package_libs)
 
+unit-build: $(unit_tests)
+
 unit: $(unit_tests)
 	@sh tests/tools/run-unit.sh $(unit_tests)
 
@@ -146,22 +149,12 @@ demo:
 	@CXSINK_BUILD=$(BUILD) $(python) tests/tools/demo.py
 
 # Everything, with and without the sanitizers.
+run_check = @MAKE='$(MAKE)' BUILD='$(BUILD)' CC='$(CC)' JOBS=$(jobs) sh tests/tools/check.sh
 check:
-	@sh tests/tools/packages.sh check
-	@$(MAKE) --no-print-directory -j$(jobs) all
-	@sh tests/tools/layers.sh
-	@CC=$(CC) sh tests/tools/headers.sh
-	@sh tests/tools/format.sh
-	@$(MAKE) --no-print-directory -j$(jobs) $(unit_tests)
-	@$(MAKE) --no-print-directory unit
-	@$(MAKE) --no-print-directory integration
-	@$(MAKE) --no-print-directory check-sanitized
+	$(run_check) all
 
-sanitized := BUILD=$(BUILD)/asan SANITIZE=address,undefined OPT='-O1 -g'
 check-sanitized:
-	@$(MAKE) --no-print-directory -j$(jobs) $(sanitized) all $(unit_tests:$(BUILD)/%=$(BUILD)/asan/%)
-	@$(MAKE) --no-print-directory $(sanitized) unit
-	@CXSINK_WAIT_FACTOR=3 $(MAKE) --no-print-directory $(sanitized) integration
+	$(run_check) sanitized
 
 integration: all
 	@cd tests/integration && CXSINK_BUILD=$(abspath $(BUILD)) $(pytest) -n $(jobs) $(TESTS)

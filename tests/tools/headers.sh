@@ -8,7 +8,7 @@ for header in include/*/*.h src/*/*.h; do
     count=$((count + 1))
     printf '#include "%s"\nextern int unused;\n' "$header" |
         ${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -DNDEBUG -Wall -Wextra -Werror -fsyntax-only -I. -Iinclude \
-            -Isrc -I"$(dirname "$header")" $(pkg-config --cflags libpq json-c) -x c - || {
+            -Isrc -I"$(dirname "$header")" $(pkg-config --cflags libpq) -x c - || {
         echo "headers: $header does not compile alone"
         faults=$((faults + 1))
     }

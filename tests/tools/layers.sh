@@ -23,8 +23,6 @@ level() {
 libraries='
 libwebsockets.h:core/loop stream ops sim
 libpq-fe.h:pg
-json-c/:config schema
-json.h:config schema
 curl/:net
 openssl/:core/hash net ops stream sim pg
 pcre2.h:schema
