@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/daemon.h"
 
+#include "app/certificates.h"
 #include "core/fsio.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -28,18 +29,27 @@ static void print_faults(const char *path, const struct config_faults *faults)
 {
     for (size_t i = 0; i < faults->count; i++) {
         const struct config_fault *f = &faults->items[i];
-        log_error(NULL, "%s:%u: %s: %s", path, f->line, f->pointer[0] ? f->pointer : "(root)",
+        char line[16] = ""; // not known of every fault
+        if (f->line > 0)
+            snprintf(line, sizeof(line), ":%u", f->line);
+        log_error(NULL, "%s%s: %s: %s", path, line, f->pointer[0] ? f->pointer : "(root)",
                   f->message);
     }
 }
 
-// Reads configuration and schemas; logs every fault of both.
+// Reads configuration and schemas, and looks at the TLS files; logs every fault of them.
 static struct config *load_config(const char *path, struct schema_set **schemas_r)
 {
     struct config_faults faults = {0};
     struct config *config = config_load(path, &faults);
-    if (config != NULL && (*schemas_r = schema_set_load(config, &faults)) == NULL)
+    if (config != NULL) {
+        *schemas_r = schema_set_load(config, &faults);
+        certificates_check(config, &faults);
+    }
+    if (config != NULL && faults.count > 0) {
+        schema_set_free(schemas_r);
         config_free(&config);
+    }
     print_faults(path, &faults);
     config_faults_free(&faults);
     return config;

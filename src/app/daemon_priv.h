@@ -9,6 +9,7 @@
 #ifndef CXSINK_APP_DAEMON_PRIV_H
 #define CXSINK_APP_DAEMON_PRIV_H
 
+#include "app/certificates.h"
 #include "app/pipeline.h"
 #include "auth/token.h"
 #include "config/load.h"
@@ -41,8 +42,9 @@ struct app_stream {
     struct daemon *daemon;
     struct config_ref *ref;
     const struct config_stream *config; // in ref->config
-    const char *name;                   // interned: as long as the daemon
-    struct app_token *token;            // NULL: none
+    struct certificates_mark certificates;
+    const char *name;        // interned: as long as the daemon
+    struct app_token *token; // NULL: none
     struct token_waiter *waiter;
     struct session *session;
     uint64_t pending;      // appended since the last group commit

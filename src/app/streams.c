@@ -167,6 +167,7 @@ static struct app_stream *create_stream(struct daemon *d, const struct config_st
     s->daemon = d;
     s->ref = config_ref_take(d->ref);
     s->config = config;
+    s->certificates = certificates_mark(&config->tls);
     s->name = app_intern(d, config->name, strlen(config->name));
     s->token = token;
     s->received_events = metric_series(METRIC_EVENTS_RECEIVED, s->name, NULL);
@@ -232,7 +233,9 @@ static struct app_stream *find_kept(struct daemon *d, const struct config_stream
 {
     for (size_t i = 0; i < d->n_streams; i++) {
         struct app_stream *s = d->streams[i];
-        if (s->token == token && config_stream_equal(s->config, config))
+        struct certificates_mark mark = certificates_mark(&config->tls);
+        if (s->token == token && config_stream_equal(s->config, config) &&
+            certificates_mark_equal(&s->certificates, &mark))
             return s;
     }
     return NULL;

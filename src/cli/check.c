@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cxsink check: everything about the configuration that can be known before the daemon runs.
+#include "app/certificates.h"
 #include "app/daemon.h"
 #include "app/pipeline.h"
 #include "cli/check_priv.h"
@@ -13,8 +14,9 @@
 static const char help[] =
     "usage: cxsink check [--connect] [-c FILE] [--json]\n"
     "\n"
-    "Checks the configuration, compiles every schema and checks every mapping. Prints every fault\n"
-    "at once: file, line, JSON Pointer, what is wrong and how to mend it.\n"
+    "Checks the configuration, compiles every schema, checks every mapping and reads the TLS "
+    "files.\n"
+    "Prints every fault at once: file, line, JSON Pointer, what is wrong and how to mend it.\n"
     "\n"
     "      --connect       also logs in to PostgreSQL and compares the tables, fetches a token,\n"
     "                      and checks the TLS certificates of the streams\n"
@@ -39,8 +41,10 @@ static int check(const char *path, bool connect, bool json)
     struct config_faults faults = {0};
     struct config *config = config_load(path, &faults);
     struct schema_set *schemas = config != NULL ? schema_set_load(config, &faults) : NULL;
+    if (config != NULL)
+        certificates_check(config, &faults);
     size_t unreachable = 0;
-    if (schemas != NULL && connect)
+    if (faults.count == 0 && connect)
         unreachable = check_connect(config, &faults);
     int code = faults.count == 0             ? EXIT_DONE
                : faults.count == unreachable ? EXIT_NO_SERVER

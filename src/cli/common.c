@@ -42,7 +42,10 @@ void cli_print_faults(const char *path, const struct config_faults *faults, bool
     }
     for (size_t i = 0; i < faults->count; i++) {
         const struct config_fault *f = &faults->items[i];
-        fprintf(stderr, "%s:%u: %s: %s\n", path, f->line, f->pointer[0] ? f->pointer : "(root)",
+        char line[16] = ""; // not known of every fault
+        if (f->line > 0)
+            snprintf(line, sizeof(line), ":%u", f->line);
+        fprintf(stderr, "%s%s: %s: %s\n", path, line, f->pointer[0] ? f->pointer : "(root)",
                 f->message);
     }
 }
