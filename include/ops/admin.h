@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin endpoint: /metrics, /healthz, /readyz and /api/status over HTTP, on a TCP address and
-// on the control socket. Read only; foreign Host headers are refused (DNS rebinding), and a TCP
-// address that has a token wants it as "Authorization: Bearer".
+// on the control socket. Read only (GET, HEAD). Over TCP, Host headers other than a loopback name
+// or the configured address are refused (DNS rebinding; any address is taken where all are listened
+// on), and where there is a token it is wanted as "Authorization: Bearer", but for /healthz.
 #ifndef CXSINK_OPS_ADMIN_H
 #define CXSINK_OPS_ADMIN_H
 
@@ -23,17 +24,19 @@ struct admin_callbacks {
 };
 
 struct admin_settings {
-    const char *host;        // address to listen on; NULL: no TCP listener
+    const char *host;        // address to listen on, or "localhost"; NULL: no TCP listener
     unsigned short port;     // 0: any free one
     const char *token;       // NULL: none is asked for
     const char *socket_path; // of the control socket (mode 0660); NULL: none
 };
 
-// The strings must outlive it. NULL with a sentence when an address cannot be bound.
+// The strings must outlive it, the path excepted. NULL with a sentence when an address cannot be
+// bound: STATUS_BUSY for the TCP one, STATUS_IO for the control socket.
 struct admin *admin_create(struct loop *loop, const struct admin_settings *settings,
                            const struct admin_callbacks *callbacks, void *owner,
                            struct status *st) STATUS_MUST_CHECK;
-// Before the loop is destroyed.
+// Before the loop is destroyed. Removes the control socket. libwebsockets gives addresses back only
+// with the loop: until then connections are closed, and another endpoint wants other addresses.
 void admin_destroy(struct admin **admin);
 // The TCP port in use, 0 when there is none.
 unsigned short admin_port(const struct admin *admin);

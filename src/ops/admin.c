@@ -22,13 +22,23 @@ struct admin {
     struct admin_settings settings;
     struct admin_callbacks callbacks;
     void *owner;
-    struct lws_vhost *tcp, *control;
+    struct gate *tcp, *control; // NULL: none
+};
+
+// A place that is listened on. libwebsockets keeps a vhost, and connections may end, until after
+// the endpoint is gone: the vhost frees it.
+struct gate {
+    struct admin *admin; // NULL: gone
+    struct lws_vhost *vhost;
+    char *interface; // address or path; libwebsockets keeps the pointer
 };
 
 // What libwebsockets keeps for each connection; zeros at first.
 struct exchange {
     struct buf body;
     size_t sent;
+    bool head; // the headers are all that is sent
+    bool last; // the connection ends after this answer
 };
 
 struct answer {
@@ -87,21 +97,32 @@ static struct answer refuse(struct buf *body, int status, const char *why)
     return (struct answer){status, "application/json"};
 }
 
+// An address is read as a whole: "127.0.0.1.example.com" is a name that anybody may own.
 static bool is_loopback_name(const char *host)
 {
-    return strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-           strcmp(host, "::1") == 0;
+    struct in_addr address;
+    return strcasecmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+           (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+}
+
+static bool is_address(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
 // The name of a Host header, without port and brackets, is a loopback name or the configured one.
+// Where every address is listened on, any address is: only names can be rebound.
 static bool host_allowed(const struct admin *admin, char *host)
 {
+    const char *own = admin->settings.host;
     char *end = host[0] == '[' ? strchr(host, ']') : strchr(host, ':');
     if (end != NULL)
         *end = '\0';
     const char *name = host[0] == '[' ? host + 1 : host;
-    return is_loopback_name(name) ||
-           (admin->settings.host != NULL && strcasecmp(name, admin->settings.host) == 0);
+    if (is_loopback_name(name) || strcasecmp(name, own) == 0)
+        return true;
+    return (strcmp(own, "0.0.0.0") == 0 || strcmp(own, "::") == 0) && is_address(name);
 }
 
 // Without a way to tell by time how much of the token was right.
@@ -114,11 +135,24 @@ static bool token_allowed(const struct admin *admin, const char *header)
            CRYPTO_memcmp(header + 7, admin->settings.token, length) == 0;
 }
 
+static int method_of(struct lws *wsi)
+{
+    char *uri;
+    int length;
+    return lws_http_get_uri_and_method(wsi, &uri, &length);
+}
+
+static bool is_read(struct lws *wsi)
+{
+    int method = method_of(wsi);
+    return method == LWSHUMETH_GET || method == LWSHUMETH_HEAD;
+}
+
 static struct answer answer_request(struct admin *admin, struct lws *wsi, const char *path,
                                     struct buf *body)
 {
     char header[1024] = "";
-    if (lws_get_vhost(wsi) != admin->control) {
+    if (admin->control == NULL || lws_get_vhost(wsi) != admin->control->vhost) {
         lws_hdr_copy(wsi, header, sizeof(header), WSI_TOKEN_HOST);
         if (!host_allowed(admin, header))
             return refuse(body, 403, "this Host is not served here");
@@ -129,8 +163,8 @@ static struct answer answer_request(struct admin *admin, struct lws *wsi, const 
         if (!allowed && strcmp(path, "/healthz") != 0)
             return refuse(body, 401, "the admin token is missing or wrong");
     }
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) == 0)
-        return refuse(body, 405, "only GET is served");
+    if (!is_read(wsi))
+        return refuse(body, 405, "only GET and HEAD are served");
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         if (strcmp(routes[i].path, path) == 0)
             return routes[i].fn(admin, body);
@@ -147,8 +181,9 @@ static int add_header(struct lws *wsi, const char *name, const char *value, unsi
                                        (const unsigned char *)value, (int)strlen(value), p, end);
 }
 
-static int write_headers(struct lws *wsi, const struct answer *answer, size_t length)
+static int write_headers(struct lws *wsi, const struct answer *answer, const struct exchange *x)
 {
+    size_t length = x->body.len - LWS_PRE;
     unsigned char room[LWS_PRE + 1024];
     unsigned char *start = room + LWS_PRE;
     unsigned char *p = start;
@@ -157,25 +192,37 @@ static int write_headers(struct lws *wsi, const struct answer *answer, size_t le
         add_header(wsi, "cache-control:", "no-store", &p, end) ||
         add_header(wsi, "x-content-type-options:", "nosniff", &p, end) ||
         (answer->status == 401 && add_header(wsi, "www-authenticate:", "Bearer", &p, end)) ||
+        (answer->status == 405 && add_header(wsi, "allow:", "GET, HEAD", &p, end)) ||
+        (x->last && add_header(wsi, "connection:", "close", &p, end)) ||
         lws_finalize_write_http_header(wsi, start, &p, end))
         return 1;
     return 0;
 }
 
-static int on_request(struct admin *admin, struct lws *wsi, struct exchange *x, const char *in)
+static int on_request(struct lws *wsi, struct exchange *x, const char *in)
 {
+    const struct gate *gate = lws_vhost_user(lws_get_vhost(wsi));
+    if (gate->admin == NULL)
+        return -1;
+    struct admin *admin = gate->admin;
     char path[256];
     snprintf(path, sizeof(path), "%s%s", in[0] == '/' ? "" : "/", in);
     buf_clear(&x->body);
     x->sent = 0;
+    x->head = method_of(wsi) == LWSHUMETH_HEAD;
+    x->last = !is_read(wsi); // its body, if any, is not read
     // Room for libwebsockets in front of what it sends.
     buf_append(&x->body, (char[LWS_PRE]){0}, LWS_PRE);
     struct buf body = {0};
     struct answer answer = answer_request(admin, wsi, path, &body);
     buf_append(&x->body, body.data, body.len);
     buf_deinit(&body);
-    if (write_headers(wsi, &answer, x->body.len - LWS_PRE))
+    if (write_headers(wsi, &answer, x))
         return -1;
+    if (x->head) {
+        buf_deinit(&x->body);
+        return lws_http_transaction_completed(wsi) ? -1 : 0;
+    }
     lws_callback_on_writable(wsi);
     return 0;
 }
@@ -196,7 +243,7 @@ static int on_writable(struct lws *wsi, struct exchange *x)
         return 0;
     }
     buf_deinit(&x->body);
-    return lws_http_transaction_completed(wsi) ? -1 : 0;
+    return x->last || lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
 static int admin_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -205,7 +252,7 @@ static int admin_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
     struct exchange *x = user;
     switch (reason) {
     case LWS_CALLBACK_HTTP:
-        return on_request(lws_vhost_user(lws_get_vhost(wsi)), wsi, x, in);
+        return on_request(wsi, x, in);
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return on_writable(wsi, x);
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
@@ -213,9 +260,8 @@ static int admin_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
         if (x != NULL)
             buf_deinit(&x->body);
         return 0;
-    case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
-    case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
-        return 0;
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: // an upgrade to WebSocket
+        return -1;
     default:
         (void)length;
         return 0;
@@ -227,34 +273,101 @@ static const struct lws_protocols protocols[] = {
     {0},
 };
 
-static struct lws_vhost *listen_tcp(struct admin *admin)
+// libwebsockets takes addresses and names of interfaces.
+static const char *numeric(const char *host)
 {
-    struct lws_context_creation_info info = {
-        .vhost_name = "admin",
-        .port = admin->settings.port,
-        .iface = admin->settings.host,
-        .protocols = protocols,
-        .user = admin,
-        .options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
-                   (strchr(admin->settings.host, ':') == NULL ? LWS_SERVER_OPTION_DISABLE_IPV6 : 0),
-    };
-    return lws_create_vhost(loop_lws(admin->loop), &info);
+    return strcasecmp(host, "localhost") == 0 ? "127.0.0.1" : host;
 }
 
-static struct lws_vhost *listen_control(struct admin *admin)
+// Asked of the kernel, because libwebsockets takes an address that is not here for an interface
+// that is yet to come, and waits for it.
+static bool address_is_here(const char *host)
 {
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    bool is_v4 = inet_pton(AF_INET, host, &v4.sin_addr) == 1;
+    if (!is_v4 && inet_pton(AF_INET6, host, &v6.sin6_addr) != 1)
+        return false;
+    int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool here = is_v4 ? bind(fd, (struct sockaddr *)&v4, sizeof(v4)) == 0
+                      : bind(fd, (struct sockaddr *)&v6, sizeof(v6)) == 0;
+    close(fd);
+    return here;
+}
+
+static void gate_free(struct lws_vhost *vhost, void *arg)
+{
+    struct gate *gate = arg;
+    (void)vhost;
+    free(gate->interface);
+    free(gate);
+}
+
+static struct gate *gate_open(struct admin *admin, const char *name, const char *interface,
+                              struct lws_context_creation_info *info)
+{
+    struct gate *gate = mem_zalloc(sizeof(*gate));
+    gate->admin = admin;
+    gate->interface = mem_strdup(interface);
+    info->vhost_name = name;
+    info->iface = gate->interface;
+    info->protocols = protocols;
+    info->user = gate;
+    info->finalize = gate_free;
+    info->finalize_arg = gate;
+    info->options |= LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
+    struct lws_vhost *vhost = lws_create_vhost(loop_lws(admin->loop), info);
+    if (vhost == NULL) // and the gate is freed
+        return NULL;
+    gate->vhost = vhost;
+    return gate;
+}
+
+static void gate_close(struct gate *gate)
+{
+    if (gate == NULL)
+        return;
+    gate->admin = NULL;
+    lws_vhost_destroy(gate->vhost);
+}
+
+static struct gate *listen_tcp(struct admin *admin)
+{
+    const char *host = numeric(admin->settings.host);
     struct lws_context_creation_info info = {
-        .vhost_name = "control",
-        .iface = admin->settings.socket_path,
-        .protocols = protocols,
-        .user = admin,
-        .options = LWS_SERVER_OPTION_UNIX_SOCK | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
+        .port = admin->settings.port,
+        .options = strchr(host, ':') == NULL ? LWS_SERVER_OPTION_DISABLE_IPV6 : 0,
     };
+    return address_is_here(host) ? gate_open(admin, "admin", host, &info) : NULL;
+}
+
+static struct gate *listen_control(struct admin *admin)
+{
+    struct lws_context_creation_info info = {.options = LWS_SERVER_OPTION_UNIX_SOCK};
     // The mode comes from the umask; chmod afterwards would leave a gap.
     mode_t before = umask(0117);
-    struct lws_vhost *vhost = lws_create_vhost(loop_lws(admin->loop), &info);
+    struct gate *gate = gate_open(admin, "control", admin->settings.socket_path, &info);
     umask(before);
-    return vhost;
+    return gate;
+}
+
+static bool listen_everywhere(struct admin *admin, struct status *st)
+{
+    const struct admin_settings *s = &admin->settings;
+    if (s->host != NULL && (admin->tcp = listen_tcp(admin)) == NULL) {
+        status_set(st, STATUS_BUSY,
+                   "cannot listen on %s port %u for the admin endpoint: is the address this "
+                   "machine's, and the port free? Set admin.listen to another one",
+                   s->host, s->port);
+        return false;
+    }
+    if (s->socket_path != NULL && (admin->control = listen_control(admin)) == NULL) {
+        status_set(st, STATUS_IO, "cannot listen on the control socket %s", s->socket_path);
+        return false;
+    }
+    return true;
 }
 
 struct admin *admin_create(struct loop *loop, const struct admin_settings *settings,
@@ -263,16 +376,8 @@ struct admin *admin_create(struct loop *loop, const struct admin_settings *setti
     struct admin *admin = mem_zalloc(sizeof(*admin));
     *admin = (struct admin){
         .loop = loop, .settings = *settings, .callbacks = *callbacks, .owner = owner};
-    if (settings->host != NULL && (admin->tcp = listen_tcp(admin)) == NULL) {
-        status_set(st, STATUS_BUSY,
-                   "cannot listen on %s port %u for the admin endpoint: is the address right, and "
-                   "free? Set admin.listen to another one",
-                   settings->host, settings->port);
+    if (!listen_everywhere(admin, st))
         admin_destroy(&admin);
-    } else if (settings->socket_path != NULL && (admin->control = listen_control(admin)) == NULL) {
-        status_set(st, STATUS_IO, "cannot listen on the control socket %s", settings->socket_path);
-        admin_destroy(&admin);
-    }
     return admin;
 }
 
@@ -282,15 +387,14 @@ void admin_destroy(struct admin **pointer)
     if (admin == NULL)
         return;
     *pointer = NULL;
-    if (admin->tcp != NULL)
-        lws_vhost_destroy(admin->tcp);
     if (admin->control != NULL)
-        lws_vhost_destroy(admin->control);
-    // Connections close in later turns, and look at nothing of ours but their own buffers.
+        unlink(admin->control->interface); // libwebsockets does so only when its context ends
+    gate_close(admin->control);
+    gate_close(admin->tcp);
     free(admin);
 }
 
 unsigned short admin_port(const struct admin *admin)
 {
-    return admin->tcp != NULL ? (unsigned short)lws_get_vhost_listen_port(admin->tcp) : 0;
+    return admin->tcp != NULL ? (unsigned short)lws_get_vhost_listen_port(admin->tcp->vhost) : 0;
 }

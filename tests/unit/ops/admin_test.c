@@ -1,0 +1,801 @@
+// SPDX-License-Identifier: Apache-2.0
+// The admin endpoint over real sockets: client and server turn by turn on one loop.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/mem.h"
+#include "ops/admin.h"
+
+#define DEADLINE_US (20 * US_PER_S)
+
+struct fixture {
+    struct loop *loop;
+    struct admin *admin;
+    struct status st;
+    char dir[64], path[96];
+    bool ready;
+    size_t metrics_size; // of the answer; 0: a short one
+    unsigned calls;
+};
+
+static void on_status(void *owner, struct buf *out)
+{
+    struct fixture *f = owner;
+    f->calls++;
+    buf_append_text(out, "{\"streams\":[]}");
+}
+
+static bool on_ready(void *owner, struct buf *reasons)
+{
+    struct fixture *f = owner;
+    f->calls++;
+    if (!f->ready)
+        buf_append_text(reasons, "[\"no database\",\"spool full\"]");
+    return f->ready;
+}
+
+static void on_metrics(void *owner, struct buf *out)
+{
+    struct fixture *f = owner;
+    f->calls++;
+    for (size_t i = 0; i < f->metrics_size; i += 16)
+        buf_printf(out, "line %010zu\n", i);
+    if (f->metrics_size == 0)
+        buf_append_text(out, "cxsink_up 1\n");
+}
+
+static const struct admin_callbacks callbacks = {on_status, on_ready, on_metrics};
+
+static int set_up(void **state)
+{
+    struct fixture *f = mem_zalloc(sizeof(*f));
+    log_init(LOG_TARGET_TEXT, LOG_LEVEL_ERROR);
+    f->loop = loop_create(&f->st);
+    assert_non_null(f->loop);
+    f->ready = true;
+    strcpy(f->dir, "/tmp/admin_test.XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->path, sizeof(f->path), "%s/control.sock", f->dir);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    admin_destroy(&f->admin);
+    loop_destroy(&f->loop);
+    assert_int_equal(rmdir(f->dir), 0); // the socket is gone
+    free(f);
+    return 0;
+}
+
+static void start(struct fixture *f, const char *token)
+{
+    const struct admin_settings settings = {
+        .host = "127.0.0.1", .token = token, .socket_path = f->path};
+    f->admin = admin_create(f->loop, &settings, &callbacks, f, &f->st);
+    assert_non_null(f->admin);
+    assert_int_not_equal(admin_port(f->admin), 0);
+}
+
+// --- a client ---
+
+struct answer {
+    int status;
+    struct buf bytes; // headers and body
+    const char *body;
+    bool closed; // by the server
+};
+
+static int connect_tcp(const struct fixture *f)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(admin_port(f->admin)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    return fd;
+}
+
+static int connect_control(const struct fixture *f)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    strcpy(to.sun_path, f->path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    return fd;
+}
+
+static void send_all(struct fixture *f, int fd, const char *data, size_t length)
+{
+    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    while (length > 0 && mono_read().us < end.us) {
+        ssize_t n = send(fd, data, length, MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN)
+            return; // the server closed: what it answered is looked at
+        data += n > 0 ? n : 0;
+        length -= n > 0 ? (size_t)n : 0;
+        loop_turn(f->loop, false);
+    }
+    assert_int_equal(length, 0);
+}
+
+// Bytes of a body that the headers promise, -1 when they are not complete.
+static long promised(struct buf *bytes, bool head)
+{
+    const char *text = buf_text(bytes);
+    const char *end = strstr(text, "\r\n\r\n");
+    if (end == NULL)
+        return -1;
+    const char *length = strcasestr(text, "\r\ncontent-length:");
+    return end + 4 - text + (length != NULL && length < end && !head ? atol(length + 17) : 0);
+}
+
+// Reads one answer: until it is complete, or the server closes.
+static struct answer receive(struct fixture *f, int fd, bool head)
+{
+    struct answer a = {0};
+    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    long want = -1;
+    while (!a.closed && (want < 0 || a.bytes.len < (size_t)want) && mono_read().us < end.us) {
+        loop_turn(f->loop, false);
+        // As much as is promised, so that an answer behind it stays for the next call.
+        size_t most = want < 0 ? 1 : (size_t)want - a.bytes.len;
+        char *at = buf_reserve(&a.bytes, most);
+        ssize_t n = recv(fd, at, most, 0);
+        a.closed = n == 0 || (n < 0 && errno != EAGAIN);
+        a.bytes.len += n > 0 ? (size_t)n : 0;
+        if (want < 0 && n > 0)
+            want = promised(&a.bytes, head);
+    }
+    const char *text = buf_text(&a.bytes);
+    a.status = strncmp(text, "HTTP/1.", 7) == 0 ? atoi(text + 9) : 0;
+    const char *gap = strstr(text, "\r\n\r\n");
+    a.body = gap != NULL ? gap + 4 : "";
+    return a;
+}
+
+// Whether the server closes without a further byte.
+static bool closes(struct fixture *f, int fd)
+{
+    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    char byte;
+    ssize_t n = -1;
+    do {
+        loop_turn(f->loop, false);
+        n = recv(fd, &byte, 1, 0);
+    } while (n < 0 && errno == EAGAIN && mono_read().us < end.us);
+    return n == 0 || (n < 0 && errno == ECONNRESET);
+}
+
+static void answer_free(struct answer *a)
+{
+    buf_deinit(&a->bytes);
+}
+
+static struct answer ask(struct fixture *f, int fd, const char *request)
+{
+    send_all(f, fd, request, strlen(request));
+    return receive(f, fd, strncmp(request, "HEAD", 4) == 0);
+}
+
+// One request on a connection of its own; its status.
+static int status_of(struct fixture *f, const char *request)
+{
+    int fd = connect_tcp(f);
+    struct answer a = ask(f, fd, request);
+    int status = a.status;
+    answer_free(&a);
+    close(fd);
+    return status;
+}
+
+static int get_with(struct fixture *f, const char *path, const char *host, const char *more)
+{
+    char request[4096];
+    snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path, host, more);
+    return status_of(f, request);
+}
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+// Lets the server see that the clients left.
+static void settle(struct fixture *f)
+{
+    for (int i = 0; i < 50; i++)
+        loop_turn(f->loop, false);
+}
+
+static int open_descriptors(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+// --- routes ---
+
+static void every_route_answers(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    int fd = connect_tcp(f);
+    struct answer a = ask(f, fd, GET("/metrics"));
+    assert_int_equal(a.status, 200);
+    assert_string_equal(a.body, "cxsink_up 1\n");
+    assert_non_null(strcasestr(a.bytes.data, "content-type: text/plain; version=0.0.4"));
+    assert_non_null(strcasestr(a.bytes.data, "cache-control: no-store"));
+    assert_non_null(strcasestr(a.bytes.data, "x-content-type-options: nosniff"));
+    answer_free(&a);
+    a = ask(f, fd, GET("/healthz")); // the connection stays for all of them
+    assert_int_equal(a.status, 200);
+    assert_string_equal(a.body, "{\"ok\":true}\n");
+    assert_non_null(strcasestr(a.bytes.data, "content-type: application/json"));
+    answer_free(&a);
+    a = ask(f, fd, GET("/api/status"));
+    assert_int_equal(a.status, 200);
+    assert_string_equal(a.body, "{\"streams\":[]}\n");
+    answer_free(&a);
+    close(fd);
+}
+
+static void readiness_says_why_not(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    int fd = connect_tcp(f);
+    struct answer a = ask(f, fd, GET("/readyz"));
+    assert_int_equal(a.status, 200);
+    assert_string_equal(a.body, "{\"ready\":true,\"reasons\":[]}\n");
+    answer_free(&a);
+    f->ready = false;
+    a = ask(f, fd, GET("/readyz"));
+    assert_int_equal(a.status, 503);
+    assert_string_equal(a.body, "{\"ready\":false,\"reasons\":[\"no database\",\"spool full\"]}\n");
+    answer_free(&a);
+    close(fd);
+}
+
+static void other_paths_are_not_found(void **state)
+{
+    static const char *const paths[] = {"/",         "/metric",    "/metrics/", "/Metrics",
+                                        "/metricsx", "/api",       "/..",       "/api/status/x",
+                                        "/%00",      "/healthz%20"};
+    struct fixture *f = *state;
+    start(f, NULL);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+        assert_int_equal(get_with(f, paths[i], "localhost", ""), 404);
+    assert_int_equal(get_with(f, "/metrics?name=x", "localhost", ""), 200);
+    char path[2000] = "/";
+    memset(path + 1, 'a', sizeof(path) - 2);
+    assert_int_equal(get_with(f, path, "localhost", ""), 404);
+    assert_int_equal(f->calls, 1);
+}
+
+static void only_reading_is_served(void **state)
+{
+    static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+    struct fixture *f = *state;
+    char request[256];
+    start(f, NULL);
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        snprintf(request, sizeof(request),
+                 "%s /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+                 methods[i]);
+        int fd = connect_tcp(f);
+        struct answer a = ask(f, fd, request);
+        assert_int_equal(a.status, 405);
+        assert_non_null(strcasestr(a.bytes.data, "allow: GET, HEAD\r\n"));
+        answer_free(&a);
+        assert_true(closes(f, fd));
+        close(fd);
+    }
+    assert_int_equal(f->calls, 0);
+    assert_int_equal(get_with(f, "/metrics", "localhost", ""), 200);
+}
+
+static void a_body_is_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    int fd = connect_tcp(f);
+    char body[1000];
+    struct answer a = ask(f, fd,
+                          "POST /metrics HTTP/1.1\r\nHost: localhost\r\n"
+                          "Content-Length: 1000000\r\n\r\nthe first bytes");
+    assert_int_equal(a.status, 405);
+    answer_free(&a);
+    memset(body, 'x', sizeof(body));
+    for (int i = 0; i < 100; i++) {
+        send(fd, body, sizeof(body), MSG_NOSIGNAL);
+        loop_turn(f->loop, false);
+    }
+    assert_true(closes(f, fd));
+    close(fd);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+}
+
+static void head_is_get_without_the_body(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    int fd = connect_tcp(f);
+    struct answer a = ask(f, fd, "HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_int_equal(a.status, 200);
+    assert_non_null(strcasestr(a.bytes.data, "content-length: 12\r\n"));
+    assert_string_equal(a.body, "");
+    answer_free(&a);
+    a = ask(f, fd, "HEAD /none HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_int_equal(a.status, 404);
+    answer_free(&a);
+    a = ask(f, fd, GET("/healthz")); // and nothing of the bodies comes before this answer
+    assert_int_equal(a.status, 200);
+    assert_string_equal(a.body, "{\"ok\":true}\n");
+    answer_free(&a);
+    close(fd);
+}
+
+// --- who may ask ---
+
+static void foreign_hosts_are_refused(void **state)
+{
+    static const char *const ours[] = {"localhost", "LOCALHOST:9464", "127.0.0.1", "127.0.0.1:9464",
+                                       "127.8.8.8", "[::1]",          "[::1]:9464"};
+    static const char *const foreign[] = {"example.com",
+                                          "localhost.example.com",
+                                          "127.0.0.1.example.com",
+                                          "127.example.com",
+                                          "127.",
+                                          "10.0.0.1",
+                                          "0.0.0.0",
+                                          "::1",
+                                          "[::2]",
+                                          "[::ffff:127.0.0.1]",
+                                          "example.com:9464",
+                                          ":9464",
+                                          "localhost@evil.io",
+                                          "xlocalhost",
+                                          "admin",
+                                          "control",
+                                          "loop"}; // the last ones are vhosts
+    struct fixture *f = *state;
+    start(f, NULL);
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        assert_int_equal(get_with(f, "/healthz", ours[i], ""), 200);
+    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+        assert_int_equal(get_with(f, "/api/status", foreign[i], ""), 403);
+    assert_int_equal(status_of(f, "GET /api/status HTTP/1.0\r\n\r\n"), 403);
+    char host[1500];
+    memset(host, 'a', sizeof(host) - 1);
+    host[sizeof(host) - 1] = '\0';
+    assert_int_equal(get_with(f, "/api/status", host, ""), 403);
+    assert_int_equal(f->calls, 0);
+}
+
+static void where_all_addresses_are_listened_on_any_is_a_host(void **state)
+{
+    struct fixture *f = *state;
+    const struct admin_settings settings = {.host = "0.0.0.0", .token = "t"};
+    f->admin = admin_create(f->loop, &settings, &callbacks, f, &f->st);
+    assert_non_null(f->admin);
+    static const char token[] = "Authorization: Bearer t\r\n";
+    assert_int_equal(get_with(f, "/api/status", "10.1.2.3:9464", token), 200);
+    assert_int_equal(get_with(f, "/api/status", "[2001:db8::1]", token), 200);
+    assert_int_equal(get_with(f, "/api/status", "example.com", token), 403);
+    assert_int_equal(get_with(f, "/api/status", "10.1.2.3.example.com", token), 403);
+    assert_int_equal(get_with(f, "/api/status", "10.1.2.3", ""), 401);
+}
+
+static void a_token_is_asked_for(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "Authorization: Bearer\r\n",
+        "Authorization: Bearer \r\n",
+        "Authorization: Bearer admin-toke\r\n",
+        "Authorization: Bearer admin-tokem\r\n",
+        "Authorization: Bearer admin-tokenx\r\n",
+        "Authorization: Bearer ADMIN-TOKEN\r\n",
+        "Authorization: Basic admin-token\r\n",
+        "Authorization: admin-token\r\n",
+        "X-Authorization: Bearer admin-token\r\n",
+    };
+    struct fixture *f = *state;
+    start(f, "admin-token");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(get_with(f, "/metrics", "localhost", wrong[i]), 401);
+        assert_int_equal(get_with(f, "/none", "localhost", wrong[i]), 401);
+    }
+    assert_int_equal(f->calls, 0);
+    static const char right[] = "Authorization: Bearer admin-token\r\n";
+    assert_int_equal(get_with(f, "/metrics", "localhost", right), 200);
+    assert_int_equal(get_with(f, "/metrics", "localhost", "authorization: bearer admin-token\r\n"),
+                     200);
+    assert_int_equal(get_with(f, "/none", "localhost", right), 404);
+    assert_int_equal(get_with(f, "/metrics", "example.com", right), 403);
+    // A liveness probe knows no token.
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+    int fd = connect_tcp(f);
+    struct answer a = ask(f, fd, GET("/metrics"));
+    assert_non_null(strcasestr(a.bytes.data, "www-authenticate: Bearer\r\n"));
+    answer_free(&a);
+    close(fd);
+}
+
+static void a_token_that_is_too_long_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char header[3100];
+    start(f, "admin-token");
+    strcpy(header, "Authorization: Bearer ");
+    memset(header + 22, 'x', 3000);
+    strcpy(header + 22 + 3000, "\r\n");
+    assert_int_equal(get_with(f, "/metrics", "localhost", header), 401);
+}
+
+static void the_control_socket_asks_for_nothing(void **state)
+{
+    struct fixture *f = *state;
+    start(f, "admin-token");
+    int fd = connect_control(f);
+    struct answer a = ask(f, fd, "GET /api/status HTTP/1.1\r\nHost: anything\r\n\r\n");
+    assert_int_equal(a.status, 200);
+    assert_string_equal(a.body, "{\"streams\":[]}\n");
+    answer_free(&a);
+    a = ask(f, fd, GET("/none"));
+    assert_int_equal(a.status, 404);
+    answer_free(&a);
+    close(fd);
+}
+
+static void websockets_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    int fd = connect_tcp(f);
+    struct answer a = ask(f, fd,
+                          "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                          "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    assert_int_not_equal(a.status, 101);
+    answer_free(&a);
+    close(fd);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+}
+
+// --- load and life ---
+
+static void a_large_answer_comes_whole(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    f->metrics_size = 2 << 20;
+    int fd = connect_tcp(f);
+    for (int round = 0; round < 2; round++) {
+        struct answer a = ask(f, fd, GET("/metrics"));
+        assert_int_equal(a.status, 200);
+        assert_int_equal(strlen(a.body), 2 << 20);
+        for (size_t i = 0; i < 2 << 20; i += 16)
+            assert_int_equal(strtoul(a.body + i + 5, NULL, 10), i);
+        answer_free(&a);
+    }
+    close(fd);
+}
+
+static void a_client_that_does_not_read_holds_nothing_up(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    f->metrics_size = 16 << 20;
+    int lazy = connect_tcp(f);
+    send_all(f, lazy, GET("/metrics"), strlen(GET("/metrics")));
+    settle(f);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+    close(lazy); // in the middle of its answer
+    settle(f);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+}
+
+static void requests_may_come_in_pieces_and_together(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    int fd = connect_tcp(f);
+    for (const char *p = GET("/healthz"); *p != '\0'; p++)
+        send_all(f, fd, p, 1);
+    struct answer a = receive(f, fd, false);
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+    static const char two[] = GET("/healthz") GET("/api/status");
+    a = ask(f, fd, two);
+    assert_string_equal(a.body, "{\"ok\":true}\n");
+    answer_free(&a);
+    a = receive(f, fd, false);
+    assert_string_equal(a.body, "{\"streams\":[]}\n");
+    answer_free(&a);
+    close(fd);
+}
+
+static void what_is_no_request_is_closed(void **state)
+{
+    static const char *const garbage[] = {"\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x00\x01",
+                                          "GET /metrics\r\n\r\n",
+                                          "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"};
+    struct fixture *f = *state;
+    start(f, NULL);
+    for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+        int fd = connect_tcp(f);
+        send_all(f, fd, garbage[i], strlen(garbage[i]));
+        settle(f);
+        close(fd);
+        settle(f);
+    }
+    assert_int_equal(f->calls, 0);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+}
+
+static void many_connections_leave_no_descriptor(void **state)
+{
+    struct fixture *f = *state;
+    int fds[100];
+    start(f, NULL);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+    settle(f);
+    int before = open_descriptors();
+    for (int i = 0; i < 100; i++)
+        fds[i] = i % 2 ? connect_tcp(f) : connect_control(f);
+    for (int i = 0; i < 100; i++) {
+        struct answer a = ask(f, fds[i], GET("/metrics"));
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+    }
+    for (int i = 0; i < 100; i++)
+        close(fds[i]);
+    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    while (open_descriptors() > before && mono_read().us < end.us)
+        loop_turn(f->loop, false);
+    assert_int_equal(open_descriptors(), before);
+}
+
+static void it_may_end_under_open_connections(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    f->metrics_size = 16 << 20;
+    int idle = connect_tcp(f), busy = connect_control(f), asking = connect_tcp(f);
+    struct answer a = ask(f, idle, GET("/healthz"));
+    answer_free(&a);
+    send_all(f, busy, GET("/metrics"), strlen(GET("/metrics")));
+    settle(f);
+    a = ask(f, asking, GET("/healthz"));
+    answer_free(&a);
+    assert_int_equal(send(asking, GET("/api/status"), strlen(GET("/api/status")), 0),
+                     strlen(GET("/api/status")));
+    unsigned calls = f->calls;
+    admin_destroy(&f->admin);
+    assert_null(f->admin);
+    assert_true(closes(f, asking));
+    settle(f);
+    assert_int_equal(f->calls, calls); // nobody is there to answer
+    close(idle);
+    close(busy);
+    close(asking);
+    admin_destroy(&f->admin);
+}
+
+static void it_may_start_again_elsewhere(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct admin_settings settings = {.host = "127.0.0.1"};
+    int one = 1;
+    for (int i = 0; i < 3; i++) {
+        f->admin = admin_create(f->loop, &settings, &callbacks, f, &f->st);
+        assert_non_null(f->admin);
+        at.sin_port = htons(admin_port(f->admin));
+        assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+        admin_destroy(&f->admin);
+        settle(f);
+    }
+    loop_destroy(&f->loop);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); // the port is given back
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    close(fd);
+}
+
+// --- addresses ---
+
+static void a_port_in_use_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(at);
+    int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(taken, (struct sockaddr *)&at, size), 0);
+    assert_int_equal(listen(taken, 1), 0);
+    assert_int_equal(getsockname(taken, (struct sockaddr *)&at, &size), 0);
+    const struct admin_settings settings = {
+        .host = "127.0.0.1", .port = ntohs(at.sin_port), .socket_path = f->path};
+    assert_null(admin_create(f->loop, &settings, &callbacks, f, &f->st));
+    assert_int_equal(f->st.code, STATUS_BUSY);
+    char want[64];
+    snprintf(want, sizeof(want), "127.0.0.1 port %u", settings.port);
+    assert_non_null(strstr(f->st.detail, want));
+    assert_non_null(strstr(f->st.detail, "admin.listen"));
+    assert_int_equal(access(f->path, F_OK), -1);
+    close(taken);
+    f->admin = admin_create(f->loop, &settings, &callbacks, f, &f->st); // and then it works
+    assert_non_null(f->admin);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+}
+
+static void an_address_of_another_machine_is_refused(void **state)
+{
+    static const char *const hosts[] = {"192.0.2.1", "2001:db8::1", "no-such-name"};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        const struct admin_settings settings = {.host = hosts[i], .port = 0};
+        assert_null(admin_create(f->loop, &settings, &callbacks, f, &f->st));
+        assert_int_equal(f->st.code, STATUS_BUSY);
+        assert_non_null(strstr(f->st.detail, hosts[i]));
+    }
+}
+
+static void localhost_is_an_address(void **state)
+{
+    struct fixture *f = *state;
+    const struct admin_settings settings = {.host = "localhost"};
+    f->admin = admin_create(f->loop, &settings, &callbacks, f, &f->st);
+    assert_non_null(f->admin);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+}
+
+static void it_listens_on_ipv6_too(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    const struct admin_settings settings = {.host = "::1"};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
+        if (fd >= 0)
+            close(fd);
+        print_message("skipped: this machine has no ::1\n");
+        skip();
+    }
+    close(fd);
+    f->admin = admin_create(f->loop, &settings, &callbacks, f, &f->st);
+    assert_non_null(f->admin);
+    fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    to.sin6_port = htons(admin_port(f->admin));
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    struct answer a = ask(f, fd, "GET /healthz HTTP/1.1\r\nHost: [::1]\r\n\r\n");
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+    close(fd);
+}
+
+static void the_control_socket_is_for_its_group(void **state)
+{
+    struct fixture *f = *state;
+    struct stat info;
+    mode_t before = umask(0);
+    start(f, NULL);
+    assert_int_equal(umask(before), 0); // as it was
+    assert_int_equal(stat(f->path, &info), 0);
+    assert_true(S_ISSOCK(info.st_mode));
+    assert_int_equal(info.st_mode & 0777, 0660);
+    admin_destroy(&f->admin);
+    assert_int_equal(access(f->path, F_OK), -1);
+}
+
+static void the_control_sockets_path_need_not_live_on(void **state)
+{
+    struct fixture *f = *state;
+    char *path = mem_strdup(f->path);
+    const struct admin_settings settings = {.socket_path = path};
+    f->admin = admin_create(f->loop, &settings, &callbacks, f, &f->st);
+    assert_non_null(f->admin);
+    assert_int_equal(admin_port(f->admin), 0);
+    memset(path, '!', strlen(path));
+    free(path);
+    int fd = connect_control(f);
+    struct answer a = ask(f, fd, GET("/healthz"));
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+    close(fd);
+}
+
+static void a_socket_that_a_crash_left_is_replaced(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    strcpy(at.sun_path, f->path);
+    int stale = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(stale, (struct sockaddr *)&at, sizeof(at)), 0);
+    close(stale);
+    start(f, NULL);
+    int fd = connect_control(f);
+    struct answer a = ask(f, fd, GET("/healthz"));
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+    close(fd);
+}
+
+static void a_control_socket_that_cannot_be_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char path[256];
+    snprintf(path, sizeof(path), "%s/missing/control.sock", f->dir);
+    const struct admin_settings settings = {.host = "127.0.0.1", .socket_path = path};
+    assert_null(admin_create(f->loop, &settings, &callbacks, f, &f->st));
+    assert_int_equal(f->st.code, STATUS_IO);
+    assert_non_null(strstr(f->st.detail, path));
+    memset(path + strlen(f->dir), 'x', 150); // a socket's path has 107 bytes at most
+    path[strlen(f->dir)] = '/';
+    path[strlen(f->dir) + 150] = '\0';
+    assert_null(admin_create(f->loop, &settings, &callbacks, f, &f->st));
+    assert_int_equal(f->st.code, STATUS_IO);
+}
+
+#define ADMIN_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ADMIN_TEST(every_route_answers),
+        ADMIN_TEST(readiness_says_why_not),
+        ADMIN_TEST(other_paths_are_not_found),
+        ADMIN_TEST(only_reading_is_served),
+        ADMIN_TEST(a_body_is_not_waited_for),
+        ADMIN_TEST(head_is_get_without_the_body),
+        ADMIN_TEST(foreign_hosts_are_refused),
+        ADMIN_TEST(where_all_addresses_are_listened_on_any_is_a_host),
+        ADMIN_TEST(a_token_is_asked_for),
+        ADMIN_TEST(a_token_that_is_too_long_is_refused),
+        ADMIN_TEST(the_control_socket_asks_for_nothing),
+        ADMIN_TEST(websockets_are_refused),
+        ADMIN_TEST(a_large_answer_comes_whole),
+        ADMIN_TEST(a_client_that_does_not_read_holds_nothing_up),
+        ADMIN_TEST(requests_may_come_in_pieces_and_together),
+        ADMIN_TEST(what_is_no_request_is_closed),
+        ADMIN_TEST(many_connections_leave_no_descriptor),
+        ADMIN_TEST(it_may_end_under_open_connections),
+        ADMIN_TEST(it_may_start_again_elsewhere),
+        ADMIN_TEST(a_port_in_use_is_refused),
+        ADMIN_TEST(an_address_of_another_machine_is_refused),
+        ADMIN_TEST(localhost_is_an_address),
+        ADMIN_TEST(it_listens_on_ipv6_too),
+        ADMIN_TEST(the_control_socket_is_for_its_group),
+        ADMIN_TEST(the_control_sockets_path_need_not_live_on),
+        ADMIN_TEST(a_socket_that_a_crash_left_is_replaced),
+        ADMIN_TEST(a_control_socket_that_cannot_be_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
