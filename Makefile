@@ -26,7 +26,7 @@ pg := catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate notify prepare sink transact upsert writer writer_isolate
 ops := admin audit metrics
 app := certificates daemon flow pipeline report streams
-cli := check check_connect common database dead dead_replay load load_progress main migrate run spool status validate
+cli := check check_connect common database dead dead_replay load load_position load_progress main migrate run spool status validate
 sim := control event main server tokens
 
 # Folders by level; an archive each. A test links its own folder and the levels below.

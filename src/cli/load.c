@@ -5,8 +5,6 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/load_priv.h"
-#include "core/fsio.h"
-#include "core/hash.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -43,52 +41,6 @@ static const char help[] =
     "\n"
     "Exit codes: 0 all lines are rows or dead letters; 1 stopped before the end; 69 no database;\n"
     "78 configuration fault.\n";
-
-// --- where it is ---
-
-static char *state_path(const struct load *l)
-{
-    char id[UUID_TEXT_SIZE];
-    uuid_format(&l->source, id);
-    return mem_printf("%s/load/%s", l->config->state_dir, id);
-}
-
-static void save_position(struct load *l)
-{
-    if (!l->resumable)
-        return;
-    struct status st;
-    char *path = state_path(l);
-    char *dir = mem_printf("%s/load", l->config->state_dir);
-    char *text =
-        mem_printf("%llu %llu\n", (unsigned long long)l->inode, (unsigned long long)l->window_base);
-    if (fsio_make_dirs(dir, 0700, &st) != STATUS_OK ||
-        fsio_write_file(path, text, strlen(text), 0600, &st) != STATUS_OK)
-        fprintf(stderr, "cxsink load: cannot keep the position: %s\n", st.detail);
-    free(text);
-    free(dir);
-    free(path);
-}
-
-static void forget_position(const struct load *l)
-{
-    char *path = state_path(l);
-    unlink(path);
-    free(path);
-}
-
-// The byte to go on at; 0 when nothing is known of this file.
-static uint64_t stored_position(const struct load *l)
-{
-    unsigned long long inode = 0, offset = 0;
-    struct buf text = {0};
-    char *path = state_path(l);
-    bool found = fsio_read_file(path, 256, &text, NULL) == STATUS_OK &&
-                 sscanf(buf_text(&text), "%llu %llu", &inode, &offset) == 2;
-    buf_deinit(&text);
-    free(path);
-    return found && inode == l->inode && offset <= l->size ? offset : 0;
-}
 
 // --- lines: a window of bytes from the oldest unacknowledged line on ---
 
@@ -303,7 +255,7 @@ static void on_tick(void *owner)
 {
     struct load *l = owner;
     load_print_progress(l);
-    save_position(l);
+    load_save_position(l);
     load_check_done(l);
 }
 
@@ -324,14 +276,10 @@ static bool open_input(struct load *l, const char *path, bool restart)
     l->inode = (uint64_t)info.st_ino;
     l->size = S_ISREG(info.st_mode) ? (uint64_t)info.st_size : 0;
     l->source = uuid_random();
-    if (l->resumable) {
-        // The same file of the same stream is the same source: its dead letters are not doubled.
-        char *name = mem_printf("load %s %s", l->config->streams[l->stream].name, real);
-        l->source = uuid_from_data(name, strlen(name));
-        free(name);
-    }
+    if (l->resumable)
+        load_name_source(l, real, &info);
     free(real);
-    uint64_t start = l->resumable && !restart ? stored_position(l) : 0;
+    uint64_t start = l->resumable && !restart ? load_stored_position(l) : 0;
     if (start > 0 && lseek(l->fd, (off_t)start, SEEK_SET) >= 0) {
         fprintf(stderr, "cxsink load: %s: going on at byte %llu of %llu\n", path,
                 (unsigned long long)start, (unsigned long long)l->size);
@@ -406,9 +354,9 @@ static int load_file(const struct load *common, const char *path, bool restart)
         loop_run(l.loop);
         load_print_summary(&l);
         if (l.exit_code == EXIT_DONE)
-            forget_position(&l);
+            load_forget_position(&l);
         else
-            save_position(&l);
+            load_save_position(&l);
     }
     tear_down(&l);
     return l.exit_code;

@@ -8,6 +8,8 @@
 #include "core/timer.h"
 #include "net/resolve.h"
 
+#include <sys/stat.h>
+
 struct load {
     const struct config *config;
     const struct schema_set *schemas;
@@ -18,7 +20,8 @@ struct load {
     int fd;
     bool resumable;
     uint64_t inode, size; // size 0: unknown
-    struct uuid source;
+    struct uuid name;     // of the file: where its position is kept
+    struct uuid source;   // of its dead letters
     // The bytes from `window_base` on that were read and are not acknowledged. A line's number for
     // the sink is the offset of its first byte plus one.
     struct buf window;
@@ -43,8 +46,16 @@ struct load {
     int exit_code;
 };
 
+// The same file of the same stream, unchanged, is the same source: loaded again, its dead letters
+// are not doubled. Once it has changed, the line at an offset is another event.
+void load_name_source(struct load *load, const char *real_path, const struct stat *info);
+void load_save_position(struct load *load);
+void load_forget_position(const struct load *load);
+// The byte to go on at, and as which source; 0 when nothing is known of this file.
+uint64_t load_stored_position(struct load *load);
+
 void load_check_done(struct load *load);
-// A bar on a terminal, a plain line every ten seconds elsewhere.
+// A bar on a terminal, a plain line every five seconds elsewhere.
 void load_print_progress(struct load *load);
 void load_clear_progress(const struct load *load);
 void load_print_summary(struct load *load);

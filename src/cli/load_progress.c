@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #define BAR_WIDTH 28
-#define PLAIN_EVERY_US (10 * US_PER_S)
+#define PLAIN_EVERY_US (5 * US_PER_S)
 
 static double seconds_since(struct mono start)
 {
