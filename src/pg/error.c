@@ -54,12 +54,19 @@ static void copy_without_quoted(const char *message, char *text, size_t size)
                  strrchr(message, '"') + 1);
 }
 
+// RAISE of PL/pgSQL: the text is the author's, whatever class they chose.
+static bool is_raised(const PGresult *result)
+{
+    return strcmp(field(result, PG_DIAG_SOURCE_FUNCTION), "exec_stmt_raise") == 0;
+}
+
 static void copy_message(const PGresult *result, struct pg_error *error)
 {
     const char *message = field(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (names_only(error->sqlstate))
+    bool raised = is_raised(result);
+    if (!raised && names_only(error->sqlstate))
         snprintf(error->message, sizeof(error->message), "%s", message);
-    else if (in_class(error->sqlstate, "22"))
+    else if (!raised && in_class(error->sqlstate, "22"))
         copy_without_quoted(message, error->message, sizeof(error->message));
     else
         snprintf(error->message, sizeof(error->message),

@@ -352,6 +352,10 @@ static void test_errors_hold_no_payload(void **state)
     assert_string_equal(o->error.column, "n");
     o = query(h, "DO $$ BEGIN RAISE 'payload %', 1; END $$");
     assert_string_equal(o->error.sqlstate, "P0001");
+    o = query(h, "DO $$ BEGIN RAISE 'payload %', 1 USING ERRCODE = '40001'; END $$");
+    assert_string_equal(o->error.sqlstate, "40001");
+    o = query(h, "DO $$ BEGIN RAISE 'payload %', 1 USING ERRCODE = '22001'; END $$");
+    assert_string_equal(o->error.sqlstate, "22001");
     for (int i = 0; i < h->results; i++) {
         assert_null(strstr(h->outcomes[i].error.message, "payload"));
         assert_null(strstr(h->outcomes[i].error.detail, "payload"));
