@@ -3,7 +3,8 @@
 // column travels, and the compiled mapping. Built anew whenever the catalog was read; pure.
 //
 // The statement takes one array parameter a column and answers one row: rows inserted, and rows
-// written (inserted or updated); the others were unchanged or older.
+// written (inserted or updated); the others were unchanged or older. It is refused (42883) when a
+// column's type was changed since to one that would take its values only rounded.
 #ifndef CXSINK_SINK_UPSERT_H
 #define CXSINK_SINK_UPSERT_H
 
@@ -21,6 +22,7 @@ struct mapping;
 
 struct upsert {
     char *sql;               // owned; NULL in an upsert that was never built
+    char *check;             // owned: fails (42P01) when a column's type is not the catalog's now
     struct mapping *mapping; // owned
     uint32_t *wire;          // owned: element type of each column's array
     size_t *key;             // owned: what shape.key points to

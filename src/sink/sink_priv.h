@@ -51,7 +51,7 @@ enum step_kind {
     STEP_PLAIN,    // BEGIN, SET, SAVEPOINT...
     STEP_UPSERT,   // answers (inserted, written)
     STEP_DEAD,     // answers (stream, reason, count, example id)
-    STEP_INTERNAL, // another statement on cxsink's own tables
+    STEP_INTERNAL, // another statement on cxsink's own tables, or on the catalog
     STEP_COMMIT,
 };
 
@@ -92,6 +92,8 @@ struct lane {
     bool forget;                 // what is in flight is not repeated, and not acknowledged
     bool blocked;                // somebody must mend something; the catalog is read again first
     bool bare;                   // the server refused a dead letter: write them without detail
+    bool reread;                 // the server refused the flight's statements: look at the catalog
+                                 // before anybody is asked to mend something
 
     // The transaction in flight.
     struct step *steps; // owned
@@ -205,6 +207,8 @@ void lane_flush(struct lane *lane);
 // Backs off after `error`, with the connection (if there is one) kept.
 void lane_retry(struct lane *lane, const struct pg_error *error);
 void lane_block(struct lane *lane, const struct pg_error *error);
+// Reads the catalog again, since `error` may come from a table that was altered.
+void lane_reread(struct lane *lane, const struct pg_error *error);
 // Over with this connection: `error` says why. Connects anew after a delay.
 void lane_lost(struct lane *lane, const struct pg_error *error);
 // The flight's transaction is over and committed.

@@ -271,8 +271,33 @@ static void send_state(struct lane *lane)
     send_step(lane, (struct step){.kind = STEP_INTERNAL}, upsert_state, N + 1);
 }
 
+// A value that a column could not hold may be one that it can hold now.
+static bool has_column_faults(const struct dead_list *list)
+{
+    static const char prefix[] = "column.";
+    for (size_t i = 0; i < list->count; i++) {
+        const struct batch_dead *dead = &list->items[i];
+        if (dead->reason_length >= sizeof(prefix) &&
+            memcmp(list->texts.data + dead->at, prefix, sizeof(prefix) - 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void send_checks(struct lane *lane)
+{
+    const struct tables *tables = &lane->sink->tables;
+    if (!has_column_faults(&lane->flight->dead))
+        return;
+    for (size_t i = 0; i < tables->count; i++) {
+        if (tables->items[i].check != NULL)
+            send_step(lane, (struct step){.kind = STEP_INTERNAL}, tables->items[i].check, 0);
+    }
+}
+
 void transact_end(struct lane *lane)
 {
+    send_checks(lane);
     transact_dead(lane, &lane->flight->dead);
     send_replayed(lane);
     send_state(lane);
@@ -372,7 +397,10 @@ void transact_rolled_back(struct lane *lane)
     } else if (transact_refuses_row(error)) {
         handle_refusal(lane);
     } else if (pg_classify(error->sqlstate) == PG_CLASS_BLOCKED) {
-        lane_block(lane, error);
+        if (lane->reread)
+            lane_block(lane, error);
+        else
+            lane_reread(lane, error);
     } else if (pg_classify(error->sqlstate) == PG_CLASS_RECONNECT) {
         lane_lost(lane, error);
     } else {

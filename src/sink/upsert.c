@@ -149,6 +149,69 @@ static void put_conflict(struct buf *out, const struct source *from)
     put_where(out, from);
 }
 
+// Whether a value of another type is silently made into one of this type when it is stored:
+// 12.5 into an integer becomes 13 (rounded), a time into a date loses its hours.
+static bool assigns_with_loss(uint32_t type)
+{
+    static const uint32_t types[] = {PG_INT2,    PG_INT4, PG_INT8, PG_FLOAT4,    PG_FLOAT8,
+                                     PG_NUMERIC, PG_DATE, PG_TIME, PG_TIMESTAMP, PG_TIMESTAMPTZ};
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+        if (types[i] == type)
+            return true;
+    }
+    return false;
+}
+
+// The table may be altered while we run. Arrays of two types have no "=" between them, so the
+// statement is refused (42883) when a column has not the type any more that cells are encoded for;
+// the catalog is then read again. Folded away by the planner: it costs some parsing alone.
+static void put_guard(struct buf *out, const struct source *from)
+{
+    const char *glue = " WHERE ";
+    for (size_t i = 0; i < from->config->n_columns; i++) {
+        const struct catalog_column *column = from->columns[i];
+        if (!assigns_with_loss(column->type))
+            continue;
+        buf_printf(out, "%s(NULL::%s[] = ARRAY[(NULL::%s)", glue, column->type_name,
+                   from->table->quoted);
+        put_column(out, ".", column->name);
+        buf_append_text(out, "]) IS NULL");
+        glue = " AND ";
+    }
+}
+
+static void put_literal(struct buf *out, const char *text)
+{
+    buf_append_text(out, "E'");
+    for (; *text != '\0'; text++)
+        buf_append(out, *text == '\'' || *text == '\\' ? (char[]){*text, *text} : text,
+                   *text == '\'' || *text == '\\' ? 2 : 1);
+    buf_append_text(out, "'");
+}
+
+// A column that differs is named as a relation that does not exist. A column that is gone is left
+// to the upsert.
+static char *build_check(const struct source *from)
+{
+    struct buf out = {0};
+    buf_append_text(&out, "SELECT pg_catalog.quote_ident('the former type of column ' || "
+                          "a.attname)::pg_catalog.regclass FROM (VALUES ");
+    for (size_t i = 0; i < from->config->n_columns; i++) {
+        buf_append_text(&out, i == 0 ? "(" : ", (");
+        put_literal(&out, from->columns[i]->name);
+        buf_append_text(&out, ", ");
+        put_literal(&out, from->columns[i]->type_name);
+        buf_append_text(&out, ")");
+    }
+    buf_append_text(&out, ") s(name, type) JOIN pg_catalog.pg_attribute a ON a.attname = s.name "
+                          "WHERE NOT a.attisdropped AND a.attrelid = ");
+    put_literal(&out, from->table->quoted);
+    buf_append_text(&out, "::pg_catalog.regclass AND "
+                          "pg_catalog.format_type(a.atttypid, a.atttypmod) <> s.type");
+    buf_text(&out);
+    return out.data;
+}
+
 static char *build_sql(const struct source *from, const uint32_t *wire, bool splits)
 {
     struct buf out = {0};
@@ -157,6 +220,7 @@ static char *build_sql(const struct source *from, const uint32_t *wire, bool spl
     buf_append_text(&out, splits ? " RETURNING t.xmax = 0 AS i) SELECT count(*) FILTER (WHERE i), "
                                    "count(*) FROM u"
                                  : " RETURNING 1) SELECT 0, count(*) FROM u");
+    put_guard(&out, from);
     buf_text(&out);
     return out.data;
 }
@@ -246,6 +310,7 @@ enum status_code upsert_build(const struct config_table *config, const struct ca
         code = read_wire(&from, upsert_r, st);
     if (code == STATUS_OK) {
         upsert_r->sql = build_sql(&from, upsert_r->wire, upsert_r->splits);
+        upsert_r->check = build_check(&from);
         upsert_r->signature = build_signature(&from, upsert_r->sql);
     } else {
         upsert_deinit(upsert_r);
@@ -258,6 +323,7 @@ void upsert_deinit(struct upsert *upsert)
 {
     mapping_destroy(&upsert->mapping);
     free(upsert->sql);
+    free(upsert->check);
     free(upsert->wire);
     free(upsert->key);
     free(upsert->signature);

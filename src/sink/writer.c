@@ -162,6 +162,15 @@ void lane_block(struct lane *lane, const struct pg_error *error)
     sink_set_trouble(lane->sink, STATUS_INVALID, error);
 }
 
+void lane_reread(struct lane *lane, const struct pg_error *error)
+{
+    account_failure(lane, "retried", error->sqlstate);
+    lane->reread = true;
+    log_info(NULL, "PostgreSQL lane %u: %s (%s); looking whether the tables changed", lane->index,
+             error->message, shown_state(error));
+    prepare_start(lane);
+}
+
 void lane_lost(struct lane *lane, const struct pg_error *error)
 {
     // `error` may be the connection's, which goes now.
@@ -190,7 +199,7 @@ static void on_retry(void *owner)
     struct lane *lane = owner;
     if (lane->state == LANE_DOWN)
         lane_connect(lane);
-    else if (lane->state == LANE_WAITING && lane->blocked)
+    else if (lane->state == LANE_WAITING && (lane->blocked || lane->reread))
         prepare_start(lane);
     else if (lane->state == LANE_WAITING)
         lane_continue(lane);
@@ -229,6 +238,7 @@ void lane_drop_flight(struct lane *lane)
 {
     lane->forget = false;
     lane->bare = false;
+    lane->reread = false;
     batch_clear(lane->flight);
 }
 

@@ -95,13 +95,23 @@ static void test_whole_statement(void **state)
         "ON CONFLICT (\"k\") DO UPDATE SET \"v\" = EXCLUDED.\"v\", \"w\" = EXCLUDED.\"w\", "
         "\"updated at\" = now() WHERE (t.\"v\" IS NULL OR EXCLUDED.\"v\" >= t.\"v\") AND "
         "(t.\"v\", t.\"w\") IS DISTINCT FROM (EXCLUDED.\"v\", EXCLUDED.\"w\") "
-        "RETURNING t.xmax = 0 AS i) SELECT count(*) FILTER (WHERE i), count(*) FROM u");
+        "RETURNING t.xmax = 0 AS i) SELECT count(*) FILTER (WHERE i), count(*) FROM u "
+        "WHERE (NULL::timestamp with time zone[] = ARRAY[(NULL::\"s\".\"t\").\"v\"]) IS NULL "
+        "AND (NULL::numeric(10,2)[] = ARRAY[(NULL::\"s\".\"t\").\"w\"]) IS NULL");
     assert_true(f.upsert.splits);
     assert_int_equal(f.upsert.shape.n_columns, 3);
     assert_int_equal(f.upsert.shape.n_key, 1);
     assert_int_equal(f.upsert.shape.key[0], 0);
     assert_int_equal(f.upsert.wire[1], PG_TIMESTAMPTZ);
     assert_int_equal(mapping_columns(f.upsert.mapping), 3);
+    assert_string_equal(
+        f.upsert.check,
+        "SELECT pg_catalog.quote_ident('the former type of column ' || a.attname)"
+        "::pg_catalog.regclass FROM (VALUES (E'k', E'text'), (E'v', E'timestamp with time zone'), "
+        "(E'w', E'numeric(10,2)')) s(name, type) JOIN pg_catalog.pg_attribute a "
+        "ON a.attname = s.name WHERE NOT a.attisdropped AND "
+        "a.attrelid = E'\"s\".\"t\"'::pg_catalog.regclass AND "
+        "pg_catalog.format_type(a.atttypid, a.atttypmod) <> s.type");
     upsert_deinit(&f.upsert);
 }
 
