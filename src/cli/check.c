@@ -14,9 +14,8 @@
 static const char help[] =
     "usage: cxsink check [--connect] [-c FILE] [--json]\n"
     "\n"
-    "Checks the configuration, compiles every schema, checks every mapping and reads the TLS "
-    "files.\n"
-    "Prints every fault at once: file, line, JSON Pointer, what is wrong and how to mend it.\n"
+    "Checks the configuration, its schemas, mappings and TLS files. Prints every fault at once:\n"
+    "file, line, JSON Pointer, what is wrong and how to mend it.\n"
     "\n"
     "      --connect       also logs in to PostgreSQL and compares the tables, fetches a token,\n"
     "                      and checks the TLS certificates of the streams\n"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configurations of many streams, and what their metrics say."""
 import copy
+import re
 
 from . import daemon
 
@@ -17,11 +18,16 @@ def config(dsn, tenant, streams, **changes):
     return made
 
 
+def codes(d, stream="main"):
+    """{code: how many attempts and connections ended with it}, of one moment."""
+    pattern = re.compile(r'cxsink_stream_disconnects_total\{stream="([^"]*)",code="([^"]*)"\}')
+    found = [(pattern.fullmatch(name), value) for name, value in d.metrics().items()]
+    return {match[2]: value for match, value in found if match and match[1] == stream}
+
+
 def ends(d, code=None, stream="main"):
     """How many attempts and connections ended (with this code)."""
-    mine = {name: value for name, value in d.metrics().items()
-            if name.startswith("cxsink_stream_disconnects_total{") and f'stream="{stream}"' in name}
-    return sum(value for name, value in mine.items() if code is None or f'code="{code}"' in name)
+    return sum(value for name, value in codes(d, stream).items() if code is None or name == str(code))
 
 
 def connects(d, stream="main"):
