@@ -176,6 +176,9 @@ bool config_load_dirs(const char *path, char **state_dir_r, char **runtime_dir_r
 // Adds a fault (used by config_load and by owners that check further: schemas, mappings).
 void config_faults_add(struct config_faults *faults, unsigned line, const char *pointer,
                        const char *format, ...) __attribute__((format(printf, 4, 5)));
+// Fills in the lines of faults that have none, from their pointers: the file is read again. A
+// pointer to something that is not written gets the line of what would hold it. Sorts by line.
+void config_faults_locate(const char *path, struct config_faults *faults);
 void config_faults_free(struct config_faults *faults);
 
 // config/cxsink.schema.json, generated from the settings table.

@@ -47,6 +47,7 @@ static struct config *load_config(const char *path, struct schema_set **schemas_
         certificates_check(config, &faults);
     }
     if (config != NULL && faults.count > 0) {
+        config_faults_locate(path, &faults);
         schema_set_free(schemas_r);
         config_free(&config);
     }

@@ -45,6 +45,8 @@ static int check(const char *path, bool connect, bool json)
     size_t unreachable = 0;
     if (faults.count == 0 && connect)
         unreachable = check_connect(config, &faults);
+    if (config != NULL)
+        config_faults_locate(path, &faults);
     int code = faults.count == 0             ? EXIT_DONE
                : faults.count == unreachable ? EXIT_NO_SERVER
                                              : EXIT_CONFIG;

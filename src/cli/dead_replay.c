@@ -258,6 +258,7 @@ int dead_replay(struct database *db, const struct config *config,
     struct config_faults faults = {0};
     struct replay p = {.config = config, .db = db, .again = request->filter.replayed};
     p.schemas = schema_set_load(config, &faults);
+    config_faults_locate(config->path, &faults);
     cli_print_faults(config->path, &faults, false);
     config_faults_free(&faults);
     if (p.schemas == NULL)

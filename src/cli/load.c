@@ -386,6 +386,7 @@ static int load(const char *path, const char *stream, char **files, bool restart
     struct config *config = cli_load_config(path);
     struct schema_set *schemas = config != NULL ? schema_set_load(config, &faults) : NULL;
     int code = EXIT_CONFIG;
+    config_faults_locate(cli_config_path(path), &faults);
     cli_print_faults(cli_config_path(path), &faults, false);
     if (schemas != NULL && (common.stream = find_stream(config, stream)) == CONFIG_NONE) {
         fprintf(stderr, "cxsink load: the configuration has no stream \"%s\"\n", stream);

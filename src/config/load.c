@@ -86,6 +86,55 @@ bool config_load_dirs(const char *path, char **state_dir_r, char **runtime_dir_r
     return known;
 }
 
+// --- lines ---------------------------------------------------------------------------------------
+
+// The child that a pointer leads to; `pointer` then begins behind it. NULL when there is none.
+static const struct doc_node *step(const struct doc_node *node, const char **pointer)
+{
+    struct buf token = {0};
+    const struct doc_node *child = node->first;
+    for (size_t index = 0; child != NULL; child = child->next, index++) {
+        buf_clear(&token);
+        if (node->type == DOC_OBJECT)
+            pointer_push(&token, child->name);
+        else
+            pointer_push_index(&token, index);
+        const char *rest = *pointer + token.len;
+        if (strncmp(*pointer, buf_text(&token), token.len) == 0 &&
+            (*rest == '/' || *rest == '\0')) {
+            *pointer = rest;
+            break;
+        }
+    }
+    buf_deinit(&token);
+    return child;
+}
+
+static unsigned line_of(const struct doc_node *root, const char *pointer)
+{
+    unsigned line = root->line;
+    for (const struct doc_node *node = step(root, &pointer); node != NULL;
+         node = step(node, &pointer))
+        line = node->name != NULL ? node->name_line : node->line;
+    return line;
+}
+
+void config_faults_locate(const char *path, struct config_faults *faults)
+{
+    struct document doc = {0};
+    struct config_faults ignored = {0};
+    if (faults->count > 0 && parse_file(path, &doc, &ignored)) {
+        for (size_t i = 0; i < faults->count; i++) {
+            struct config_fault *fault = &faults->items[i];
+            if (fault->line == 0)
+                fault->line = line_of(doc.root, fault->pointer);
+        }
+        config_faults_sort(faults);
+    }
+    document_deinit(&doc);
+    config_faults_free(&ignored);
+}
+
 void config_free(struct config **config)
 {
     if (*config == NULL)

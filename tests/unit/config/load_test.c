@@ -477,6 +477,48 @@ static void directories_of_what_is_no_configuration(void **state)
     assert_null(runtime_dir);
 }
 
+static void faults_that_are_found_later_get_their_lines(void **state)
+{
+    struct fixture *f = *state;
+    char *text = quoted("{\n'a': [\n1,\n{'b': 1}\n],\n'x/y~z':\n{'b':\n{\n}}}\n");
+    write_bytes(f->path, text, strlen(text));
+    free(text);
+    static const struct {
+        const char *pointer;
+        unsigned line;
+    } cases[] = {{"", 1},
+                 {"/a", 2},
+                 {"/a/0", 3},
+                 {"/a/1", 4},
+                 {"/a/1/b", 4},
+                 {"/a/1/c", 4},
+                 {"/a/2", 2},
+                 {"/x~1y~0z", 6},
+                 {"/x~1y~0z/b", 7},
+                 {"/x~1y~0z/b/c", 7},
+                 {"/nothing/at/all", 1},
+                 {"/aa", 1}};
+    enum { N = sizeof(cases) / sizeof(cases[0]) };
+    for (size_t i = 0; i < N; i++) {
+        config_faults_add(&f->faults, 0, cases[i].pointer, "late");
+        config_faults_locate(f->path, &f->faults);
+        assert_int_equal(f->faults.items[0].line, cases[i].line);
+        config_faults_free(&f->faults);
+    }
+    // Those that have a line keep it, and all are in the order of lines.
+    config_faults_add(&f->faults, 0, "/x~1y~0z", "late");
+    config_faults_add(&f->faults, 5, "/a", "early");
+    config_faults_locate(f->path, &f->faults);
+    assert_int_equal(f->faults.items[0].line, 5);
+    assert_int_equal(f->faults.items[1].line, 6);
+    // A file that is gone, or faulty by now, tells no lines.
+    config_faults_add(&f->faults, 0, "/a", "later");
+    write_bytes(f->path, "{", 1);
+    config_faults_locate(f->path, &f->faults);
+    assert_int_equal(f->faults.count, 3);
+    assert_int_equal(f->faults.items[2].line, 0);
+}
+
 #define with_files(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -500,6 +542,7 @@ int main(void)
         with_files(secrets_are_wiped),
         with_files(directories_are_known_without_the_secrets),
         with_files(directories_of_what_is_no_configuration),
+        with_files(faults_that_are_found_later_get_their_lines),
         with_files(names_what_needs_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
