@@ -75,7 +75,7 @@ define folder_rules
 $(lib)/$(1).a: $($(1):%=$(obj)/$(1)/%.o)
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$$(call quiet,AR)$$(AR) rcs $$@ $$^
 endef
 $(foreach f,$(folders) sim,$(eval $(call folder_rules,$(f))))
 
@@ -145,7 +145,7 @@ packages:
 
 demo:
 	@sh tests/tools/packages.sh demo
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(jobs) all
 	@CXSINK_BUILD=$(BUILD) $(python) tests/tools/demo.py
 
 # Everything, with and without the sanitizers.
