@@ -127,6 +127,7 @@ struct sink_stats {
     uint64_t batches, retries;                   // batches committed; attempts that failed
     uint64_t open_events, in_flight_events;
     unsigned connections_ready, connections_total;
+    int64_t waiting_us; // longest time that the answer to a batch is awaited; 0: none is in flight
 };
 void sink_stat(const struct sink *sink, struct sink_stats *stats_r);
 

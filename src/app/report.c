@@ -10,6 +10,9 @@
 
 // Above this share of its bound the spool makes the daemon not ready.
 #define SPOOL_READY_PERCENT 90
+// A batch without an answer for this long makes the daemon not ready: a lock, a full disk, a
+// network that swallows. statement_timeout ends it much later.
+#define STUCK_US (3 * US_PER_S)
 
 static void json_text(struct buf *out, const char *name, const char *value)
 {
@@ -104,6 +107,13 @@ static void database_reason(const struct daemon *d, struct buf *reasons)
 {
     char text[STATUS_DETAIL_MAX + 64];
     const struct status *trouble = sink_trouble(d->sink);
+    struct sink_stats stats;
+    sink_stat(d->sink, &stats);
+    if (stats.waiting_us >= STUCK_US) {
+        snprintf(text, sizeof(text), "database: no answer for %.0f s to a batch in flight",
+                 (double)stats.waiting_us / (double)US_PER_S);
+        add_reason(reasons, text);
+    }
     if (sink_state(d->sink) == SINK_READY)
         return;
     snprintf(text, sizeof(text), "database %s: %s", sink_state_name(sink_state(d->sink)),
@@ -232,6 +242,7 @@ static void add_database(struct daemon *d, struct buf *out)
     json_number(out, "retries", (double)stats.retries);
     json_number(out, "events_open", (double)stats.open_events);
     json_number(out, "events_in_flight", (double)stats.in_flight_events);
+    json_number(out, "waiting_seconds", (double)stats.waiting_us / (double)US_PER_S);
     buf_append_text(out, "}");
 }
 

@@ -265,11 +265,16 @@ const struct status *sink_trouble(const struct sink *sink)
 
 void sink_stat(const struct sink *sink, struct sink_stats *stats_r)
 {
+    struct mono now = loop_now(sink->settings.loop);
     *stats_r = sink->stats;
     stats_r->connections_total = sink->n_lanes;
     for (unsigned i = 0; i < sink->n_lanes; i++) {
-        stats_r->open_events += batch_events(sink->lanes[i].open);
-        stats_r->in_flight_events += batch_events(sink->lanes[i].flight);
-        stats_r->connections_ready += lane_connected(&sink->lanes[i]);
+        const struct lane *lane = &sink->lanes[i];
+        int64_t waiting_us = lane_in_transaction(lane) ? mono_diff(now, lane->asked_at) : 0;
+        stats_r->open_events += batch_events(lane->open);
+        stats_r->in_flight_events += batch_events(lane->flight);
+        stats_r->connections_ready += lane_connected(lane);
+        if (waiting_us > stats_r->waiting_us)
+            stats_r->waiting_us = waiting_us;
     }
 }

@@ -103,6 +103,7 @@ struct lane {
     enum step_kind error_step;
     bool committed;
     struct mono sent_at;
+    struct mono asked_at;  // when the answer that is awaited was asked for
     struct tally *tallies; // owned; one a stream
     size_t n_tallies;
     struct dead_tallies dead;
@@ -204,6 +205,8 @@ bool lane_connected(const struct lane *lane);
 // After a push: starts linger, or sends.
 void lane_pushed(struct lane *lane);
 void lane_flush(struct lane *lane);
+// Ends a group of a transaction: its answer is awaited from now on.
+void lane_sync(struct lane *lane);
 // Backs off after `error`, with the connection (if there is one) kept.
 void lane_retry(struct lane *lane, const struct pg_error *error);
 void lane_block(struct lane *lane, const struct pg_error *error);

@@ -302,7 +302,7 @@ void transact_end(struct lane *lane)
     send_replayed(lane);
     send_state(lane);
     transact_step(lane, (struct step){.kind = STEP_COMMIT}, "COMMIT");
-    (void)!pg_sync(lane->conn);
+    lane_sync(lane);
 }
 
 void transact_send(struct lane *lane)
@@ -349,7 +349,7 @@ void transact_rollback(struct lane *lane)
 {
     lane_set_state(lane, LANE_ROLLBACK);
     (void)!pg_send(lane->conn, "ROLLBACK", NULL, 0);
-    (void)!pg_sync(lane->conn);
+    lane_sync(lane);
 }
 
 void transact_synced(struct lane *lane)

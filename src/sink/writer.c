@@ -205,6 +205,12 @@ static void on_retry(void *owner)
         lane_continue(lane);
 }
 
+void lane_sync(struct lane *lane)
+{
+    lane->asked_at = loop_now(lane->sink->settings.loop);
+    (void)!pg_sync(lane->conn); // one that is failing says so by `failed`
+}
+
 // --- batches -------------------------------------------------------------------------------------
 
 static void take_open(struct lane *lane)

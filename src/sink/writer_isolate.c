@@ -42,7 +42,7 @@ static void send_next(struct lane *lane)
     plain(lane, "SAVEPOINT slice");
     transact_run(lane, &slice);
     plain(lane, "RELEASE SAVEPOINT slice");
-    (void)!pg_sync(lane->conn);
+    lane_sync(lane);
 }
 
 void isolate_batch(struct lane *lane)
