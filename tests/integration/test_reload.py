@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGHUP: what is taken, what is refused, what is left alone, and that nothing is lost on the way."""
+import contextlib
+import copy
+import hashlib
+import json
+import signal
+
+import psycopg2
+import pytest
+
+from support import daemon, sim as sims, tenant as tenants, wait
+
+QUICK = {"connect_timeout": "2s", "statement_timeout": "2s", "retry": {"base": "20ms", "cap": "200ms"}}
+
+
+@pytest.fixture
+def settings(database, tenant, workdir):
+    """With the schema in a file of its own, which a test may change."""
+    schema = workdir / "schema.json"
+    schema.write_text(daemon.SCHEMA.read_text())
+    made = daemon.config(database.dsn, tenant, postgres=QUICK)
+    made["streams"]["main"]["schema"] = str(schema)
+    return made
+
+
+def reloads(running, result="taken"):
+    return sum(entry["event"] == "config.reload" and entry["result"] == result for entry in running.audit())
+
+
+def reload(running, result="taken"):
+    """Writes the configuration, and waits until it was looked at."""
+    before = reloads(running, result)
+    running.write()
+    running.send_signal(signal.SIGHUP)
+    wait.until(lambda: reloads(running, result) > before, 20, f"a reload that is {result}")
+
+
+def wait_count(database, count, table="cxone_events"):
+    wait.until(lambda: database.count(table) == count, 60, f"{count} rows")
+
+
+def send(tenant, prefix, count, path=None, **changes):
+    tenant.send(*[tenants.event(f"{prefix}-{i}", **changes) for i in range(count)], **({"path": path} if path else {}))
+
+
+def check_chain(running):
+    """Each line's hash is that of its bytes up to `,"hash"`, which hold the hash of the line before."""
+    previous = "0" * 64
+    path = f"{running.config['state_dir']}/audit.jsonl"
+    with open(path, "rb") as lines:
+        for line in lines:
+            entry = json.loads(line)
+            assert entry["prev"] == previous
+            head = line[:line.rindex(b',"hash"')]
+            previous = hashlib.sha256(head).hexdigest()
+            assert entry["hash"] == previous, line
+    assert previous != "0" * 64
+
+
+def test_what_changes_is_taken(database, tenant, settings, make_daemon, workdir):
+    """Schema, mapping, log level, streams; an unchanged stream keeps its connection; the audit log tells."""
+    d = make_daemon(settings).start().wait_ready()
+    send(tenant, "a", 10)
+    wait_count(database, 10)
+
+    # A faulty file, and a faulty schema: the old ones stay, and the log says why.
+    good = copy.deepcopy(d.config)
+    d.config["streams"]["main"]["tabel"] = "cxone_events"
+    reload(d, "refused")
+    assert "/streams/main/tabel" in d.log() and "going on with the one in force" in d.log()
+    d.config = good
+    schema = json.loads((workdir / "schema.json").read_text())
+    (workdir / "schema.json").write_text('{"type": "nothing"}')
+    reload(d, "refused")
+    assert "schema.json:1" in d.log()
+    send(tenant, "b", 10)
+    wait_count(database, 20)
+    assert database.dead() == []
+
+    # A schema that wants more.
+    schema["properties"]["attributes"]["required"] = ["language"]
+    (workdir / "schema.json").write_text(json.dumps(schema))
+    reload(d)
+    send(tenant, "c", 10)
+    send(tenant, "d", 10, attributes={"language": "de"})
+    wait_count(database, 30)
+    wait.until(lambda: database.dead() == ["schema.required"] * 10, 20, "dead letters")
+
+    # A column more, from the same events.
+    database.query("alter table cxone_events add language text")
+    d.config["tables"]["cxone_events"]["columns"]["language"] = "/attributes/language"
+    d.config["tables"]["cxone_events"]["update"].append("language")
+    reload(d)
+    send(tenant, "e", 10, attributes={"language": "fr"})
+    wait_count(database, 40)
+    assert database.value("select count(*) from cxone_events where language = 'fr'") == 10
+
+    # The log's level.
+    d.config["log"]["level"] = "warn"
+    reload(d)
+    length = len(d.log())
+    send(tenant, "f", 10, attributes={"language": "fr"})
+    wait_count(database, 50)
+    assert " debug " not in d.log()[length:] and " info " not in d.log()[length:]
+
+    # One connection all the while; then streams come and go beside it.
+    assert len(tenant.handshakes) == 1 and len(tenant.token_requests) == 1
+    d.config["streams"]["second"] = {**d.config["streams"]["main"], "url": tenant.ws_url("/stream/second")}
+    reload(d)
+    wait.until(lambda: len(tenant.sockets) == 2, 20, "two streams")
+    d.wait_ready()
+    send(tenant, "g", 10, attributes={"language": "fr"})  # over the newest connection
+    wait_count(database, 60)
+    assert d.stream("second")["received"] == 10
+    del d.config["streams"]["second"]
+    reload(d)
+    wait.until(lambda: len(tenant.sockets) == 1, 20, "one stream")
+    assert [h["path"] for h in tenant.handshakes] == ["/stream/main", "/stream/second"]
+    assert [s["name"] for s in d.status()["streams"]] == ["main"]
+    send(tenant, "h", 10, attributes={"language": "fr"})
+    wait_count(database, 70)
+    assert d.stream()["received"] == 70
+
+    assert d.stop() == 0
+    check_chain(d)
+    events = d.audit_events()
+    assert events[0] == "daemon.started" and events[-1] == "daemon.stopped"
+    assert events.count("stream.connected") == 2 and reloads(d) == 5 and reloads(d, "refused") == 2
+
+
+def test_not_held_back_by_an_open_batch(database, tenant, settings, make_daemon):
+    """L2: a batch that waits for its linger does not delay a reload, and its events are not lost."""
+    settings["postgres"] = {**settings["postgres"], "batch": {"linger": "60s"}}
+    d = make_daemon(settings).start().wait_ready()
+    send(tenant, "a", 10)
+    wait.until(lambda: d.status()["database"]["events_open"] == 10, 20, "an open batch")
+    d.config["postgres"]["batch"]["linger"] = "10ms"
+    reload(d)
+    wait.until(lambda: database.count() == 10, 2, "rows, without waiting for the old linger")
+    d.wait_ready()
+
+
+def test_bursts_under_load(database, build, make_daemon, workdir):
+    """L1: reloads during reloads, with and without changes, under load: the last one counts, nothing is lost."""
+    options = ["--count", 12000, "--rate", 4000, "--malformed", 1, "--duplicates", 2]
+    with sims.Sim(build, workdir / "sim", "--no-auth", *options) as sim:
+        settings = daemon.config(database.dsn, postgres=QUICK, log={"level": "info"})
+        settings["streams"]["main"]["url"] = sim.ws_url("/stream/main")
+        d = make_daemon(settings).start().wait_ready()
+        for i in range(8):
+            d.config["postgres"]["connections"] = 1 + i % 3
+            d.write()
+            before = reloads(d)
+            for _ in range(10):
+                d.send_signal(signal.SIGHUP)
+            wait.until(lambda: reloads(d) > before, 20, "a reload")
+            batches = d.status()["database"]["batches"]
+            wait.until(lambda: d.status()["database"]["batches"] > batches or sim.stats()["done"], 20, "batches go on")
+        stats = wait.until(lambda: sim.stats()["done"] and sim.stats(), 60, "everything is sent", poll=0.05)
+        wait_count(database, stats["unique"])
+        wait.until(lambda: d.status()["spool"]["events"] == 0, 60, "an empty spool")
+        assert len(database.dead()) == stats["malformed"]
+        d.wait_ready()
+        assert d.status()["database"]["connections"] == 2
+        assert stats["connections"] == 1, "the stream's connection was left alone"
+        assert d.stop() == 0
+        check_chain(d)
+
+
+def test_while_the_database_is_stuck(database, tenant, settings, make_daemon):
+    """L1: reloads while the database is locked or away are taken at once, and SIGTERM still stops the daemon."""
+    settings["postgres"]["statement_timeout"] = "5m"
+    d = make_daemon(settings).start().wait_ready()
+    connection = psycopg2.connect(database.dsn)
+    with contextlib.closing(connection):
+        connection.cursor().execute("lock table cxone_events in access exclusive mode")
+        send(tenant, "a", 10)
+        wait.until(lambda: d.status()["database"]["events_in_flight"] == 10, 20, "a batch that waits")
+        for _ in range(3):
+            reload(d)
+        d.config["postgres"]["dsn"] = "host=127.0.0.1 port=1 user=nobody dbname=none"
+        reload(d)
+        wait.until(lambda: "port=1" in " ".join(d.status()["reasons"]) or "127.0.0.1" in
+                   " ".join(d.status()["reasons"]), 20, "the new address is in use")
+    for _ in range(3):
+        reload(d)
+    assert d.status()["spool"]["events"] == 10
+    assert d.stop(seconds=10) == 0
+    d.config["postgres"]["dsn"] = database.dsn
+    d.write()
+    d.start().wait_ready()
+    wait_count(database, 10)
+
+
+def test_removed_stream_with_events_in_the_spool(database, tenant, settings, make_daemon):
+    """Events of a stream that a reload removed are kept as dead letters, and said."""
+    good = settings["postgres"]["dsn"]
+    settings["postgres"]["dsn"] = "host=127.0.0.1 port=1 user=nobody dbname=none"
+    d = make_daemon(settings).start().wait_up()
+    tenant.wait_connected()
+    send(tenant, "a", 10)
+    wait.until(lambda: d.status()["spool"]["events"] == 10, 20, "spooled")
+    d.config["streams"]["other"] = {**d.config["streams"].pop("main"), "url": tenant.ws_url("/stream/other")}
+    d.config["postgres"]["dsn"] = good
+    reload(d)
+    wait.until(lambda: database.dead() == ["stream.unknown"] * 10, 30, "dead letters")
+    assert database.value("select count(payload) from cxsink.dead_letters where stream = 'main'") == 10
+    d.wait_ready()
+    send(tenant, "b", 10)
+    wait_count(database, 10)
