@@ -35,7 +35,8 @@ enum spool_when_full { SPOOL_BLOCK, SPOOL_DROP_NEWEST, SPOOL_DROP_OLDEST };
 enum spool_sync { SPOOL_SYNC_ALWAYS, SPOOL_SYNC_INTERVAL, SPOOL_SYNC_OFF };
 
 struct spool_record {
-    uint64_t seq;        // dense, from 1, never used twice in one spool; set by the spool
+    uint64_t seq;        // from 1, rising, never used twice in one spool; set by the spool. Numbers
+                         // are left out only by an open after a crash
     int64_t received_us; // wall clock
     enum spool_kind kind;
     const char *stream; // not NUL-terminated
@@ -56,22 +57,27 @@ struct spool_stats {
     uint64_t corrupt;  // damaged places skipped since the open
     uint64_t dropped;  // records dropped by policy since the open
     bool full;         // the last append was refused or made room by dropping
-    bool no_space;     // the file system is full; appends are refused until a commit succeeds
+    bool no_space;     // the last commit met a full file system; appends are taken until the
+                       // pending buffer is at its bound
 };
 
 // What an owner may want to log and audit. Any member may be NULL. `owner` is settings.owner.
 struct spool_callbacks {
-    // A damaged place was skipped: where, and how many bytes.
+    // A damaged place was skipped: where (`file` is a name in the directory), how many bytes, what
+    // was met, in words. Also called by spool_open(): for an unfinished record cut off at the end,
+    // for segments of another spool and strange files (left alone), for leftover "*.tmp" (removed).
     void (*corrupt)(void *owner, const char *file, uint64_t offset, uint64_t bytes,
                     const char *what);
-    // A record of this stream was dropped by drop_newest or drop_oldest.
+    // Records of this stream were dropped by drop_newest or drop_oldest, or one that cannot be
+    // stored at all (no stream name or one too long, an unknown kind, more than 1 GiB). The counts
+    // of drop_oldest include records that were read and not yet acknowledged.
     void (*dropped)(void *owner, const char *stream, size_t stream_len, uint64_t count);
 };
 
 struct spool_settings {
-    const char *dir; // created with mode 0700 when missing
-    uint64_t max_bytes;
-    uint64_t segment_bytes;
+    const char *dir;        // created with mode 0700 when missing
+    uint64_t max_bytes;     // of files and pending records; a single larger record goes alone
+    uint64_t segment_bytes; // at most a quarter of max_bytes is used
     enum spool_when_full when_full;
     enum spool_sync sync;
     int64_t sync_interval_us; // with SPOOL_SYNC_INTERVAL
@@ -85,7 +91,10 @@ enum spool_append { SPOOL_APPENDED, SPOOL_DROPPED, SPOOL_FULL };
 enum spool_read { SPOOL_READ, SPOOL_EMPTY, SPOOL_FAILED };
 
 // Opens or creates, takes the lock (STATUS_BUSY names the process that holds it), recovers record
-// by record: a torn tail is cut off, a damaged place is skipped to the next whole record.
+// by record: a torn tail is cut off, a damaged place is skipped to the next whole record. Reads the
+// last segment, not the backlog. Only what the owner must put right is refused: STATUS_DENIED,
+// STATUS_BUSY, STATUS_INVALID (not a directory), STATUS_IO, STATUS_FULL (no room for the lock
+// file).
 enum status_code spool_open(const struct spool_settings *settings, struct spool **spool_r,
                             struct status *st) STATUS_MUST_CHECK;
 // Commits what is pending as far as it can, stores the ack position, unlocks.
@@ -96,12 +105,17 @@ void spool_configure(struct spool *spool, const struct spool_settings *settings)
 // Of this spool for its whole life; (id, seq) names a record for ever.
 const struct uuid *spool_id(const struct spool *spool);
 
-// SPOOL_FULL under `block`: nothing was taken, try again when spool_has_room() says so.
+// SPOOL_FULL: nothing was taken, try again when spool_has_room() says so. Under `block` when the
+// bound is reached; under each policy when the pending buffer is at its bound (4 MiB at most, and
+// one record), which the next commit changes: append never commits by itself.
+// SPOOL_DROPPED: this record was dropped, and told to the callback.
 enum spool_append spool_append(struct spool *spool, const struct spool_record *record);
+// After a refusal: true when there is room for that record and some more (an eighth of max_bytes).
 bool spool_has_room(const struct spool *spool);
 // Writes what is pending, and syncs as the settings say (`now_us`: monotonic, for the interval). On
 // failure everything stays pending and may be committed again: STATUS_FULL for a full disk,
-// STATUS_IO otherwise.
+// STATUS_IO otherwise. With SPOOL_SYNC_INTERVAL call it regularly: a call with nothing pending
+// syncs what is due.
 enum status_code spool_commit(struct spool *spool, int64_t now_us,
                               struct status *st) STATUS_MUST_CHECK;
 uint64_t spool_pending_bytes(const struct spool *spool);
@@ -110,13 +124,14 @@ uint64_t spool_pending_bytes(const struct spool *spool);
 // append. SPOOL_FAILED: the file could not be read (in `st`); trying again is right.
 enum spool_read spool_read(struct spool *spool, struct spool_record *record_r, struct status *st);
 // One unacknowledged record by number, appended to `payload` (rare: a search from the oldest on).
-// False when it is not there any more.
+// False when it is not there any more. Numbers in rising order are found without searching again.
 bool spool_fetch(struct spool *spool, uint64_t seq, struct buf *payload);
 // Reads again from the oldest unacknowledged record.
 void spool_rewind(struct spool *spool);
 // Everything up to and including `seq` is done with. Smaller than before: ignored.
 void spool_ack(struct spool *spool, uint64_t seq);
-// Stores the ack position (also done by ack now and then, and by close). Cheap.
+// Stores the ack position, not synced. Also done every 64 acks, when all is acknowledged, by commit
+// after 100 ms, and by close. Cheap.
 void spool_store_position(struct spool *spool);
 
 void spool_stat(const struct spool *spool, struct spool_stats *stats_r);

@@ -51,12 +51,17 @@ static void write_lock(const struct spool *spool)
 
 static enum status_code open_dir(struct spool *spool, struct status *st)
 {
-    enum status_code code = fsio_make_dirs(spool->settings.dir, 0700, st);
+    const char *dir = spool->settings.dir;
+    enum status_code code = scan_open_dir(dir, &spool->dir_fd, st);
+    if (code == STATUS_NOT_FOUND) {
+        code = fsio_make_dirs(dir, 0700, st);
+        if (code == STATUS_OK)
+            code = scan_open_dir(dir, &spool->dir_fd, st);
+    }
     if (code != STATUS_OK)
         return code;
-    code = scan_open_dir(spool->settings.dir, &spool->dir_fd, st);
-    if (code != STATUS_OK)
-        return code;
+    if (st != NULL)
+        status_clear(st);
     // The directory itself may be new. It need not be ours to sync: no harm if it cannot be.
     int parent = openat(spool->dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent >= 0) {

@@ -41,8 +41,9 @@ struct scan_lock scan_read_lock(int fd)
     return lock;
 }
 
+// `there_r` false: it was removed since the directory was read.
 static enum status_code look(const struct spool_io *io, const char *dir, int dir_fd,
-                             struct scan_file *file, struct status *st)
+                             struct scan_file *file, bool *there_r, struct status *st)
 {
     char name[SEGMENT_NAME_SIZE];
     char header[SEGMENT_HEADER_SIZE];
@@ -50,6 +51,7 @@ static enum status_code look(const struct spool_io *io, const char *dir, int dir
     segment_name(file->name, name);
     file->strange = true;
     int fd = io->openat(dir_fd, name, O_RDONLY | O_NONBLOCK, 0);
+    *there_r = fd >= 0 || errno != ENOENT;
     if (fd < 0 && (errno == EACCES || errno == EPERM))
         return status_set(st, STATUS_DENIED,
                           "no permission to read %s/%s of the spool; give it to this user", dir,
@@ -88,9 +90,12 @@ static enum status_code walk(const struct spool_io *io, const char *dir, DIR *li
         scan->leftovers += is_leftover(entry->d_name);
         if (!segment_name_parse(entry->d_name, &file.name))
             continue;
-        enum status_code code = look(io, dir, dirfd(list), &file, st);
+        bool there;
+        enum status_code code = look(io, dir, dirfd(list), &file, &there, st);
         if (code != STATUS_OK)
             return code;
+        if (!there)
+            continue;
         if (scan->count == cap) {
             cap = cap == 0 ? 16 : cap * 2;
             scan->files = mem_realloc_array(scan->files, cap, sizeof *scan->files);

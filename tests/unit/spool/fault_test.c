@@ -521,6 +521,25 @@ static void test_recycle_fails(void **state)
     }
 }
 
+// What is done with cannot be removed and is larger than the bound: that stops nobody.
+static void test_recycle_fails_and_the_spool_is_full(void **state)
+{
+    struct fixture *fx = *state;
+    char *large = mem_zalloc(200 << 10);
+    fx->settings.max_bytes = 64 << 10;
+    fx_open(fx);
+    assert_int_equal(fx_append_len(fx, large, 200 << 10), SPOOL_APPENDED);
+    fx_commit(fx);
+    assert_int_equal(fx_append(fx), SPOOL_FULL);
+    assert_false(spool_has_room(fx->spool));
+    faults.rename_failures = 1;
+    spool_ack(fx->spool, 1);
+    assert_true(fx_stat(fx).bytes > 200 << 10);
+    assert_true(spool_has_room(fx->spool));
+    fx_write(fx, 1);
+    free(large);
+}
+
 static void test_position_cannot_be_written(void **state)
 {
     struct fixture *fx = *state;
@@ -593,6 +612,22 @@ static void test_read_error_stays(void **state)
     fx_expect(fx, 101, 101);
 }
 
+// An end that cannot be read at the start may be readable later: it is not cut off.
+static void test_unreadable_end_is_kept(void **state)
+{
+    struct fixture *fx = *state;
+    fx_open(fx);
+    fx_write(fx, 100);
+    faults.bad_offset = (off_t)fx_stat(fx).bytes - 10;
+    faults.read_failures = 1000000;
+    fx_kill(fx);
+    fx_open(fx);
+    fx_write(fx, 1);
+    faults.read_failures = 0;
+    fx_expect(fx, 1, 101);
+    assert_int_equal(fx->told, 0);
+}
+
 static void test_segment_cannot_be_opened_for_reading(void **state)
 {
     struct fixture *fx = *state;
@@ -641,9 +676,11 @@ int main(void)
         spool_test(test_removal_fails_until_a_restart),
         spool_test(test_drop_oldest_cannot_remove),
         spool_test(test_recycle_fails),
+        spool_test(test_recycle_fails_and_the_spool_is_full),
         spool_test(test_position_cannot_be_written),
         spool_test(test_read_error_passes),
         spool_test(test_read_error_stays),
+        spool_test(test_unreadable_end_is_kept),
         spool_test(test_segment_cannot_be_opened_for_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
