@@ -24,7 +24,7 @@ auth := token token_answer token_fetch token_request
 stream := session session_end session_rx session_watch url ws ws_event
 pg := catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate notify prepare sink transact upsert writer writer_isolate
-ops := admin audit metrics
+ops := admin admin_address audit metrics
 app := certificates daemon flow pipeline report streams
 cli := check check_connect common database dead dead_replay load load_position load_progress main migrate run spool status validate
 sim := control event main server tokens
@@ -66,8 +66,8 @@ obj := $(BUILD)/obj
 lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
 
-.PHONY: all help demo check check-sanitized bench install clean format unit unit-build integration \
-        packages
+.PHONY: all help demo check check-sanitized bench bench-micro bench-sink bench-stream install clean \
+        format unit unit-build integration packages
 .DELETE_ON_ERROR:
 all: $(BUILD)/cxsink $(BUILD)/cxsink-sim
 
@@ -119,6 +119,7 @@ below_sink := sink $(level3) $(level2) $(level1) core
 below_ops := ops $(below_sink)
 below_app := $(folders)
 below_cli := $(folders)
+below_sim := sim core
 
 unit_sources := $(wildcard tests/unit/*/*_test.c)
 unit_tests := $(unit_sources:tests/unit/%.c=$(BUILD)/unit/%)
@@ -159,6 +160,20 @@ check-sanitized:
 integration: all
 	@cd tests/integration && CXSINK_BUILD=$(abspath $(BUILD)) $(pytest) -n $(jobs) $(TESTS)
 
+# One part alone, without limits: tests/bench/bench_PART.c, linked with every folder.
+micro := $(filter decode schema spool,$(patsubst tests/bench/bench_%.c,%,$(wildcard tests/bench/*.c)))
+$(BUILD)/bench/bench_%: tests/bench/bench_%.c $(archives)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(cflags) $(package_cflags) -Itests/unit $< -o $@ $(ldflags) \
+	  -Wl,--start-group $(archives) -Wl,--end-group $(package_libs)
+
+bench-micro: $(micro:%=$(BUILD)/bench/bench_%)
+	@for part in $(micro); do \
+	  echo "--- $$part"; [ $$part != decode ] || set -- config/schemas/cxone-event.json; \
+	  $(BUILD)/bench/bench_$$part "$$@" || exit 1; set --; done
+bench-sink bench-stream: bench-%: $(BUILD)/bench/bench_%
+	@$<
+
 bench:
 	@sh tests/tools/packages.sh bench
 	@$(MAKE) --no-print-directory -j$(jobs) all
@@ -183,6 +198,7 @@ help:
 	@echo "make packages   installs what 'make' needs"
 	@echo "make unit | integration | check-sanitized   parts of check (TESTS=... for pytest)"
 	@echo "make bench      the measurements (BENCH=... chooses)"
+	@echo "make bench-micro | bench-sink | bench-stream   one part alone"
 	@echo "make install    DESTDIR=, PREFIX=/usr/local"
 	@echo "make format     clang-format;  make clean"
 

@@ -31,7 +31,8 @@ struct admin_settings {
 };
 
 // The strings must outlive it, the path excepted. NULL with a sentence when an address cannot be
-// bound: STATUS_BUSY for the TCP one, STATUS_IO for the control socket.
+// listened on: STATUS_BUSY in use, STATUS_INVALID not this machine's or too long a path,
+// STATUS_DENIED, else STATUS_IO.
 struct admin *admin_create(struct loop *loop, const struct admin_settings *settings,
                            const struct admin_callbacks *callbacks, void *owner,
                            struct status *st) STATUS_MUST_CHECK;

@@ -4,6 +4,7 @@
 #include "core/buf.h"
 #include "core/loop.h"
 #include "core/mem.h"
+#include "ops/admin_priv.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -273,30 +274,6 @@ static const struct lws_protocols protocols[] = {
     {0},
 };
 
-// libwebsockets takes addresses and names of interfaces.
-static const char *numeric(const char *host)
-{
-    return strcasecmp(host, "localhost") == 0 ? "127.0.0.1" : host;
-}
-
-// Asked of the kernel, because libwebsockets takes an address that is not here for an interface
-// that is yet to come, and waits for it.
-static bool address_is_here(const char *host)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    bool is_v4 = inet_pton(AF_INET, host, &v4.sin_addr) == 1;
-    if (!is_v4 && inet_pton(AF_INET6, host, &v6.sin6_addr) != 1)
-        return false;
-    int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    bool here = is_v4 ? bind(fd, (struct sockaddr *)&v4, sizeof(v4)) == 0
-                      : bind(fd, (struct sockaddr *)&v6, sizeof(v6)) == 0;
-    close(fd);
-    return here;
-}
-
 static void gate_free(struct lws_vhost *vhost, void *arg)
 {
     struct gate *gate = arg;
@@ -333,41 +310,43 @@ static void gate_close(struct gate *gate)
     lws_vhost_destroy(gate->vhost);
 }
 
-static struct gate *listen_tcp(struct admin *admin)
+static struct gate *listen_tcp(struct admin *admin, struct status *st)
 {
-    const char *host = numeric(admin->settings.host);
+    const struct admin_settings *s = &admin->settings;
+    if (admin_check_address(s->host, s->port, st) != STATUS_OK)
+        return NULL;
+    const char *address = admin_numeric(s->host);
     struct lws_context_creation_info info = {
-        .port = admin->settings.port,
-        .options = strchr(host, ':') == NULL ? LWS_SERVER_OPTION_DISABLE_IPV6 : 0,
+        .port = s->port,
+        .options = strchr(address, ':') == NULL ? LWS_SERVER_OPTION_DISABLE_IPV6 : 0,
     };
-    return address_is_here(host) ? gate_open(admin, "admin", host, &info) : NULL;
+    struct gate *gate = gate_open(admin, "admin", address, &info);
+    if (gate == NULL)
+        status_set(st, STATUS_IO, "cannot listen on %s port %u for the admin endpoint", s->host,
+                   s->port);
+    return gate;
 }
 
-static struct gate *listen_control(struct admin *admin)
+static struct gate *listen_control(struct admin *admin, struct status *st)
 {
+    const char *path = admin->settings.socket_path;
+    if (admin_check_socket(path, st) != STATUS_OK)
+        return NULL;
     struct lws_context_creation_info info = {.options = LWS_SERVER_OPTION_UNIX_SOCK};
     // The mode comes from the umask; chmod afterwards would leave a gap.
     mode_t before = umask(0117);
-    struct gate *gate = gate_open(admin, "control", admin->settings.socket_path, &info);
+    struct gate *gate = gate_open(admin, "control", path, &info);
     umask(before);
+    if (gate == NULL)
+        status_set(st, STATUS_IO, "cannot listen on the control socket %s", path);
     return gate;
 }
 
 static bool listen_everywhere(struct admin *admin, struct status *st)
 {
     const struct admin_settings *s = &admin->settings;
-    if (s->host != NULL && (admin->tcp = listen_tcp(admin)) == NULL) {
-        status_set(st, STATUS_BUSY,
-                   "cannot listen on %s port %u for the admin endpoint: is the address this "
-                   "machine's, and the port free? Set admin.listen to another one",
-                   s->host, s->port);
-        return false;
-    }
-    if (s->socket_path != NULL && (admin->control = listen_control(admin)) == NULL) {
-        status_set(st, STATUS_IO, "cannot listen on the control socket %s", s->socket_path);
-        return false;
-    }
-    return true;
+    return (s->host == NULL || (admin->tcp = listen_tcp(admin, st)) != NULL) &&
+           (s->socket_path == NULL || (admin->control = listen_control(admin, st)) != NULL);
 }
 
 struct admin *admin_create(struct loop *loop, const struct admin_settings *settings,

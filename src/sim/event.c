@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-// Bytes of an event without padding.
-#define PLAIN_SIZE 216
 // How far back a duplicate or an older version reaches, in events.
 #define REACH 1000
 // 2026-01-01T00:00:00Z; each event is a millisecond younger than the one before.
 #define EPOCH_S INT64_C(1767225600)
+// 1970, before which the arithmetic below does not reach.
+#define EARLIEST_MS (-EPOCH_S * 1000)
 
 static uint64_t mix(uint64_t x)
 {
@@ -58,7 +58,7 @@ static void put_digits(char *at, uint64_t value, int width)
 // RFC 3339 at a fixed width of 24 bytes.
 static void put_time(char *at, int64_t ms)
 {
-    int64_t seconds = EPOCH_S + ms / 1000;
+    int64_t seconds = EPOCH_S + (ms - (ms < 0 ? 999 : 0)) / 1000; // rounded down
     int64_t days = seconds / 86400;
     int64_t rest = seconds % 86400;
     // Civil date from days since 1970-03-01 based eras.
@@ -78,7 +78,7 @@ static void put_time(char *at, int64_t ms)
     put_digits(at + 11, (uint64_t)(rest / 3600), 2);
     put_digits(at + 14, (uint64_t)(rest / 60 % 60), 2);
     put_digits(at + 17, (uint64_t)(rest % 60), 2);
-    put_digits(at + 20, (uint64_t)(ms % 1000), 3);
+    put_digits(at + 20, (uint64_t)((ms % 1000 + 1000) % 1000), 3);
 }
 
 static char *put(char *at, const char *text)
@@ -185,7 +185,7 @@ enum sim_kind sim_event_frame(const struct sim *sim, uint64_t n, struct buf *out
         end = put_malformed(body, n, random);
     } else {
         int64_t ms = (int64_t)original - (kind == SIM_OLDER ? 1 : 0) + sim->settings.shift_ms;
-        end = put_event(sim, body, original, ms < 0 ? 0 : ms,
+        end = put_event(sim, body, original, ms < EARLIEST_MS ? EARLIEST_MS : ms,
                         kind == SIM_OLDER ? random : mix(original ^ sim->settings.seed));
         end = put_padding(sim, end, body);
     }

@@ -26,7 +26,7 @@ static const char help[] =
     "  --no-auth              the stream takes any client\n"
     "  --rate N               events/s (default 0: as fast as they are taken)\n"
     "  --count N              events in all (default 0: without end)\n"
-    "  --size BYTES           of an event, about (default 216)\n"
+    "  --size BYTES           of an event, about (default 230)\n"
     "  --duplicates PERCENT   the same event again\n"
     "  --older PERCENT        an older version of an event that was sent\n"
     "  --malformed PERCENT    events that must be rejected\n"

@@ -186,7 +186,7 @@ static void on_stream_closed(struct sim *sim, struct sim_client *c)
         }
     }
     if (!c->orderly) {
-        uint64_t size = sim->settings.size > 216 ? sim->settings.size : 216;
+        uint64_t size = sim->settings.size > 230 ? sim->settings.size : 230;
         uint64_t again = REDELIVERY_BYTES / size;
         if (again > sim->counts.next)
             again = sim->counts.next;

@@ -27,7 +27,7 @@ struct sim_settings {
     bool no_auth;                          // the stream takes any client
     double rate;                           // events/s, 0: as fast as they are taken
     uint64_t count;                        // events in all, 0: no end
-    unsigned size;                         // bytes of an event, about; 0: the default of 216
+    unsigned size;                         // bytes of an event, about; 0: the default of 230
     double duplicates;                     // percent: the same event again
     double older;                          // percent: an older version of an event that was sent
     double malformed;                      // percent: events that must be rejected

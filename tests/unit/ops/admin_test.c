@@ -585,7 +585,7 @@ static void it_may_end_under_open_connections(void **state)
 {
     struct fixture *f = *state;
     start(f, NULL);
-    f->metrics_size = 16 << 20;
+    f->metrics_size = 2 << 20;
     int idle = connect_tcp(f), busy = connect_control(f), asking = connect_tcp(f);
     struct answer a = ask(f, idle, GET("/healthz"));
     answer_free(&a);
@@ -648,6 +648,7 @@ static void a_port_in_use_is_refused(void **state)
     snprintf(want, sizeof(want), "127.0.0.1 port %u", settings.port);
     assert_non_null(strstr(f->st.detail, want));
     assert_non_null(strstr(f->st.detail, "admin.listen"));
+    assert_non_null(strstr(f->st.detail, "Address already in use"));
     assert_int_equal(access(f->path, F_OK), -1);
     close(taken);
     f->admin = admin_create(f->loop, &settings, &callbacks, f, &f->st); // and then it works
@@ -662,7 +663,7 @@ static void an_address_of_another_machine_is_refused(void **state)
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         const struct admin_settings settings = {.host = hosts[i], .port = 0};
         assert_null(admin_create(f->loop, &settings, &callbacks, f, &f->st));
-        assert_int_equal(f->st.code, STATUS_BUSY);
+        assert_int_equal(f->st.code, STATUS_INVALID);
         assert_non_null(strstr(f->st.detail, hosts[i]));
     }
 }
@@ -761,7 +762,25 @@ static void a_control_socket_that_cannot_be_is_refused(void **state)
     path[strlen(f->dir)] = '/';
     path[strlen(f->dir) + 150] = '\0';
     assert_null(admin_create(f->loop, &settings, &callbacks, f, &f->st));
-    assert_int_equal(f->st.code, STATUS_IO);
+    assert_int_equal(f->st.code, STATUS_INVALID);
+    assert_non_null(strstr(f->st.detail, "runtime_dir"));
+}
+
+static void a_port_that_needs_a_privilege_is_denied(void **state)
+{
+    struct fixture *f = *state;
+    const struct admin_settings settings = {.host = "127.0.0.1", .port = 1};
+    uid_t before = geteuid();
+    if (before == 0)
+        assert_int_equal(seteuid(65534), 0);
+    struct admin *admin = admin_create(f->loop, &settings, &callbacks, f, &f->st);
+    assert_int_equal(seteuid(before), 0);
+    if (admin != NULL) { // net.ipv4.ip_unprivileged_port_start
+        print_message("skipped: every port is free to take here\n");
+        admin_destroy(&admin);
+        skip();
+    }
+    assert_int_equal(f->st.code, STATUS_DENIED);
 }
 
 #define ADMIN_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -790,6 +809,7 @@ int main(void)
         ADMIN_TEST(it_may_start_again_elsewhere),
         ADMIN_TEST(a_port_in_use_is_refused),
         ADMIN_TEST(an_address_of_another_machine_is_refused),
+        ADMIN_TEST(a_port_that_needs_a_privilege_is_denied),
         ADMIN_TEST(localhost_is_an_address),
         ADMIN_TEST(it_listens_on_ipv6_too),
         ADMIN_TEST(the_control_socket_is_for_its_group),
