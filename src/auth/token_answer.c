@@ -189,20 +189,30 @@ static char *explanation(const char *body, size_t length)
     return text;
 }
 
+// The next byte of percent-encoded text, in which a byte may also stand as it is.
+static char decode_byte(const char **at)
+{
+    const char *p = *at;
+    if (p[0] == '%' && isxdigit((unsigned char)p[1]) && isxdigit((unsigned char)p[2])) {
+        const char hex[3] = {p[1], p[2], '\0'};
+        *at += 3;
+        return (char)strtoul(hex, NULL, 16);
+    }
+    *at += *p != '\0';
+    return *p == '+' ? ' ' : *p;
+}
+
 // Length of `secret` at the start of `text`, as it is or percent-encoded (an echoed query or form);
 // 0 when it is not there.
 static size_t match_secret(const char *text, const char *secret)
 {
+    size_t length = strlen(secret);
+    if (strncmp(text, secret, length) == 0)
+        return length;
     const char *at = text;
     for (; *secret != '\0'; secret++) {
-        char hex[3] = {0};
-        if (at[0] == '%' && isxdigit((unsigned char)at[1]) && isxdigit((unsigned char)at[2]))
-            memcpy(hex, at + 1, 2);
-        if (*at == *secret || (*at == '+' && *secret == ' '))
-            at++;
-        else if (hex[0] != '\0' && (char)strtoul(hex, NULL, 16) == *secret)
-            at += 3;
-        else
+        bool plus = *at == '+' && *secret == '+'; // as it is, by a sloppy encoder
+        if (decode_byte(&at) != *secret && !plus)
             return 0;
     }
     return (size_t)(at - text);

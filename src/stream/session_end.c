@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define RETRY_AFTER_MAX_US (3600 * US_PER_S)
 // The most that is waited before an attempt that should come at once.
@@ -47,14 +48,16 @@ static struct session_end end_of_refusal(const struct session *s, const struct w
     return end;
 }
 
-static struct session_end end_of_close(const struct ws_end *ws)
+static struct session_end end_of_close(const struct session *s, const struct ws_end *ws)
 {
     struct session_end end;
+    bool echo = s->bearer != NULL && strstr(ws->detail, s->bearer) != NULL;
+    const char *reason = echo ? "(a reason that repeats the token)" : ws->detail;
     if (ws->close_code == 1005) {
         end = session_end_make("1005", "the server closed the connection without a code");
     } else {
         end = session_end_make("", "the server closed the connection with code %d%s%s",
-                               ws->close_code, ws->detail[0] != '\0' ? ": " : "", ws->detail);
+                               ws->close_code, reason[0] != '\0' ? ": " : "", reason);
         snprintf(end.label, sizeof(end.label), "%d", ws->close_code);
         end.close_code = ws->close_code;
     }
@@ -69,7 +72,7 @@ struct session_end session_end_of_ws(const struct session *s, const struct ws_en
         end = end_of_refusal(s, ws);
         break;
     case WS_END_CLOSED:
-        end = end_of_close(ws);
+        end = end_of_close(s, ws);
         break;
     case WS_END_TLS:
         end = session_end_make("tls", "no TLS with %s at %s: %s", s->url.host, s->address,

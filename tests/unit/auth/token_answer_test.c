@@ -117,11 +117,13 @@ static void test_explanations(void **state)
         {"{\"error\":\"bad secret p&ss word!\"}", "bad secret ***!"},
         {"POST /t?client_secret=p%26ss+word&x=1", "POST /t?client_secret=***&x=1"},
         {"refused p%26ss%20word and old-bearer, the-refresh", "refused *** and ***, ***"},
+        {"a b%41+c, a%20b%2541%2Bc, a+b%2541+c", "***, ***, ***"},
+        {"a bA+c", "a bA+c"},
         {"token eyJhbGciOiJSUzI1NiIsInR5cCI6.eyJzdWIiOiIxMjM0NTY3ODkwIn0 expired",
          "token ***.*** expired"},
         {"incomprehensibilities-are-words", "incomprehensibilities-are-words"},
     };
-    struct config_auth config = {.client_secret = "p&ss word", .password = ""};
+    struct config_auth config = {.client_secret = "p&ss word", .password = "", .token = "a b%41+c"};
     const char *const more[2] = {"old-bearer", "the-refresh"};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct buf text = {0};
