@@ -103,7 +103,7 @@ class Tenant:
 
     async def _token(self, request):
         body = await request.text()
-        self.token_requests.append({"at": time.monotonic(), "path": request.path, "query": dict(request.query), "raw_query": request.query_string,
+        self.token_requests.append({"at": time.monotonic(), "path": request.path, "query": dict(request.query), "raw_query": request.rel_url.raw_query_string,
                                     "headers": dict(request.headers), "body": body,
                                     "form": dict(urllib.parse.parse_qsl(body))})
         answer = await self._scripted(request, self.token_answers)
