@@ -176,6 +176,14 @@ void pg_error_from_broken(const char *text, struct pg_error *error)
 
 // --- what to do ---
 
+// Classes that begin with 0 to 4 and A to H are the SQL standard's (ISO 9075-2, 24.1). Of the
+// others the server has those in the table below; the rest is what somebody's trigger raises, and
+// trying again would only raise it again.
+static bool is_standard(const char *sqlstate)
+{
+    return (sqlstate[0] >= '0' && sqlstate[0] <= '4') || (sqlstate[0] >= 'A' && sqlstate[0] <= 'H');
+}
+
 enum pg_class pg_classify(const char *sqlstate)
 {
     // The first that matches decides.
@@ -199,6 +207,12 @@ enum pg_class pg_classify(const char *sqlstate)
         {"3D", PG_CLASS_BLOCKED},
         {"3F", PG_CLASS_BLOCKED},
         {"0A", PG_CLASS_BLOCKED},
+        {"53", PG_CLASS_RETRY},
+        {"55", PG_CLASS_RETRY},
+        {"57", PG_CLASS_RETRY},
+        {"58", PG_CLASS_RETRY},
+        {"72", PG_CLASS_RETRY},
+        {"XX", PG_CLASS_RETRY},
     };
     if (sqlstate[0] == '\0')
         return PG_CLASS_RECONNECT;
@@ -206,5 +220,5 @@ enum pg_class pg_classify(const char *sqlstate)
         if (in_class(sqlstate, table[i].prefix))
             return table[i].class;
     }
-    return PG_CLASS_RETRY;
+    return is_standard(sqlstate) ? PG_CLASS_RETRY : PG_CLASS_ROW;
 }

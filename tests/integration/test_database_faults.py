@@ -12,7 +12,7 @@ from support import daemon, pgproxy, postgres as postgres_support, sim as sims, 
 HASTY = {"connect_timeout": "1s", "statement_timeout": "500ms", "retry": {"base": "20ms", "cap": "200ms"}}
 PASSING = ["40001", "40P01", "55P03", "57014", "53100", "53300", "08006", "57P01", "58030", "XX000", "25006"]
 # Of a row, whatever is tried: the event becomes a dead letter, alone.
-LASTING = ["22001", "22003", "22P02", "22007", "23502", "23503", "23505", "23514", "23P01", "P0001"]
+LASTING = ["22001", "22003", "22P02", "22007", "23502", "23503", "23505", "23514", "23P01", "P0001", "U0001"]
 
 
 @pytest.fixture

@@ -605,13 +605,14 @@ static void test_classes(void **state)
         {"57P03", PG_CLASS_RECONNECT}, {"25006", PG_CLASS_RECONNECT}, {"25P02", PG_CLASS_RETRY},
         {"40001", PG_CLASS_RETRY},     {"40P01", PG_CLASS_RETRY},     {"53100", PG_CLASS_RETRY},
         {"53300", PG_CLASS_RETRY},     {"55P03", PG_CLASS_RETRY},     {"57014", PG_CLASS_RETRY},
-        {"58030", PG_CLASS_RETRY},     {"XX000", PG_CLASS_RETRY},     {"ZZ999", PG_CLASS_RETRY},
+        {"58030", PG_CLASS_RETRY},     {"XX000", PG_CLASS_RETRY},     {"72000", PG_CLASS_RETRY},
         {"22001", PG_CLASS_ROW},       {"22P05", PG_CLASS_ROW},       {"23505", PG_CLASS_ROW},
         {"23514", PG_CLASS_ROW},       {"44000", PG_CLASS_ROW},       {"54000", PG_CLASS_ROW},
         {"P0001", PG_CLASS_ROW},       {"21000", PG_CLASS_ROW},       {"42501", PG_CLASS_BLOCKED},
         {"42P01", PG_CLASS_BLOCKED},   {"42703", PG_CLASS_BLOCKED},   {"28P01", PG_CLASS_BLOCKED},
         {"28000", PG_CLASS_BLOCKED},   {"3D000", PG_CLASS_BLOCKED},   {"3F000", PG_CLASS_BLOCKED},
-        {"0A000", PG_CLASS_BLOCKED},
+        {"0A000", PG_CLASS_BLOCKED},   {"3B001", PG_CLASS_RETRY},     {"HV000", PG_CLASS_RETRY},
+        {"U0001", PG_CLASS_ROW},       {"ZZ999", PG_CLASS_ROW},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(pg_classify(cases[i].sqlstate), cases[i].class);
