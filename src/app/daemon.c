@@ -167,8 +167,10 @@ static void on_signal(void *owner, unsigned events)
     struct signalfd_siginfo info;
     (void)events;
     while (read(d->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        if (info.ssi_signo == SIGHUP)
+        if (info.ssi_signo == SIGHUP && d->phase == DAEMON_RUNNING)
             reload(d);
+        else if (info.ssi_signo == SIGHUP)
+            log_warn(NULL, "stopping: not reloading"); // new streams would have to end first
         else if (d->phase == DAEMON_RUNNING)
             begin_drain(d);
         else
@@ -182,8 +184,6 @@ static void tick(void *owner)
     struct buf text = {0};
     log_flush_repeats();
     spool_store_position(d->spool);
-    if (d->ref->config->spool.sync == SYNC_INTERVAL && !d->commit_failing)
-        flow_commit(d);
     if (d->phase == DAEMON_RUNNING) {
         report_sentence(d, &text);
         sd_notifyf(0, "STATUS=%s", buf_text(&text));

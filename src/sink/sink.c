@@ -133,7 +133,9 @@ void sink_reconfigure(struct sink *sink, const struct config *config)
         if (!lane_in_transaction(&sink->lanes[i]))
             lane_disconnect(&sink->lanes[i]);
     }
-    timer_start(&sink->patience, PATIENCE_US);
+    // Of the first: reconfiguring again and again must not hold on to what is stuck.
+    if (!timer_running(&sink->patience))
+        timer_start(&sink->patience, PATIENCE_US);
     sink_wake(sink);
 }
 

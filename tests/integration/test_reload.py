@@ -193,6 +193,25 @@ def test_while_the_database_is_stuck(database, tenant, settings, make_daemon):
     wait_count(database, 10)
 
 
+def test_a_reload_does_not_hold_up_a_stop(database, tenant, settings, make_daemon):
+    """SIGHUP while the daemon drains: nothing new is begun, and the drain ends as if it had not come."""
+    settings["postgres"]["statement_timeout"] = "5m"
+    settings["shutdown_timeout"] = "5m"
+    d = make_daemon(settings).start().wait_ready()
+    with contextlib.closing(psycopg2.connect(database.dsn)) as connection:
+        connection.cursor().execute("lock table cxone_events in access exclusive mode")
+        send(tenant, "a", 10)
+        wait.until(lambda: d.status()["database"]["events_in_flight"] == 10, 20, "a batch that waits")
+        d.send_signal(signal.SIGTERM)
+        wait.until(lambda: d.status()["state"] == "stopping", 20, "draining")
+        d.config["streams"]["main"]["url"] = tenant.ws_url("/stream/other")
+        d.write()
+        d.send_signal(signal.SIGHUP)
+        wait.until(lambda: "not reloading" in d.log(), 20, "that it does not reload")
+    assert d.process.wait(20 * wait.FACTOR) == 0
+    assert database.count() == 10 and len(tenant.handshakes) == 1
+
+
 def test_removed_stream_with_events_in_the_spool(database, tenant, settings, make_daemon):
     """Events of a stream that a reload removed are kept as dead letters, and said."""
     good = settings["postgres"]["dsn"]
