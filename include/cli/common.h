@@ -11,6 +11,11 @@
 const char *cli_config_path(const char *given);
 // Loads it; prints every fault on stderr and returns NULL when there are some (exit code 78).
 struct config *cli_load_config(const char *given);
+// Where the daemon of this configuration keeps its state, and its control socket; the caller's. It
+// takes no secret, so it works in a shell that has none. Prints the faults and returns NULL when it
+// cannot be told (exit code 78).
+char *cli_state_dir(const char *given);
+char *cli_runtime_dir(const char *given);
 // FILE:LINE: POINTER: message, one line a fault, or a JSON array with `json`.
 void cli_print_faults(const char *path, const struct config_faults *faults, bool json);
 // Prints "cxsink COMMAND: what; see cxsink COMMAND --help" and returns EXIT_WRONG_USAGE.

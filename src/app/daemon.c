@@ -126,6 +126,7 @@ static void take_config(struct daemon *d, struct config *config, struct schema_s
     sink_reconfigure(d->sink, config); // on_restarted reads the spool again
     schema_set_free(&old_schemas);
     config_ref_drop(&old);
+    app_streams_resume(d); // the spool's new bounds or policy may have room
     if (d->phase == DAEMON_RUNNING)
         app_streams_start(d);
     free(dir);

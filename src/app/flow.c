@@ -53,7 +53,7 @@ enum session_verdict flow_message(struct app_stream *s, enum session_frame frame
         return SESSION_TAKEN; // the retry timer runs
     if (spool_pending_bytes(d->spool) >= COMMIT_BYTES)
         flow_commit(d);
-    else if (!timer_running(&d->commit_timer))
+    else if (!timer_running(&d->commit_timer) || timer_left_us(&d->commit_timer) > COMMIT_DELAY_US)
         timer_start(&d->commit_timer, COMMIT_DELAY_US);
     return SESSION_TAKEN;
 }
@@ -84,6 +84,7 @@ static void commit_failed(struct daemon *d, const struct status *st)
 void flow_commit(struct daemon *d)
 {
     struct status st = {0};
+    bool any = spool_pending_bytes(d->spool) > 0;
     timer_stop(&d->commit_timer);
     struct mono before = mono_read();
     enum status_code code = spool_commit(d->spool, before.us, &st);
@@ -97,6 +98,9 @@ void flow_commit(struct daemon *d)
         d->commit_failing = false;
         audit_write(d->audit, "spool.recovered", NULL, NULL, 0);
     }
+    // What was written now is synced by the commit after the interval at the latest.
+    if (any && d->ref->config->spool.sync == SYNC_INTERVAL)
+        timer_start(&d->commit_timer, d->ref->config->spool.sync_interval_us);
     count_received(d);
     flow_pump_soon(d);
     app_streams_resume(d);

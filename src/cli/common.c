@@ -28,6 +28,10 @@ static void print_json(const char *path, const struct config_faults *faults)
         buf_json_string(&out, f->pointer, strlen(f->pointer));
         buf_append_text(&out, ",\"message\":");
         buf_json_string(&out, f->message, strlen(f->message));
+        if (f->sql != NULL) {
+            buf_append_text(&out, ",\"sql\":");
+            buf_json_string(&out, f->sql, strlen(f->sql));
+        }
         buf_append_text(&out, "}");
     }
     printf("%s]\n", buf_text(&out));
@@ -45,8 +49,8 @@ void cli_print_faults(const char *path, const struct config_faults *faults, bool
         char line[16] = ""; // not known of every fault
         if (f->line > 0)
             snprintf(line, sizeof(line), ":%u", f->line);
-        fprintf(stderr, "%s%s: %s: %s\n", path, line, f->pointer[0] ? f->pointer : "(root)",
-                f->message);
+        fprintf(stderr, "%s%s: %s: %s%s%s\n", path, line, f->pointer[0] ? f->pointer : "(root)",
+                f->message, f->sql != NULL ? "; mend it with: " : "", f->sql != NULL ? f->sql : "");
     }
 }
 
@@ -58,6 +62,32 @@ struct config *cli_load_config(const char *given)
     cli_print_faults(path, &faults, false);
     config_faults_free(&faults);
     return config;
+}
+
+static bool load_dirs(const char *given, char **state_dir_r, char **runtime_dir_r)
+{
+    struct config_faults faults = {0};
+    const char *path = cli_config_path(given);
+    bool known = config_load_dirs(path, state_dir_r, runtime_dir_r, &faults);
+    cli_print_faults(path, &faults, false);
+    config_faults_free(&faults);
+    return known;
+}
+
+char *cli_state_dir(const char *given)
+{
+    char *state_dir = NULL, *runtime_dir = NULL;
+    load_dirs(given, &state_dir, &runtime_dir);
+    free(runtime_dir);
+    return state_dir;
+}
+
+char *cli_runtime_dir(const char *given)
+{
+    char *state_dir = NULL, *runtime_dir = NULL;
+    load_dirs(given, &state_dir, &runtime_dir);
+    free(state_dir);
+    return runtime_dir;
 }
 
 int cli_usage_error(const char *command, const char *format, ...)

@@ -195,12 +195,12 @@ int cli_spool(int argc, char **argv)
         return code;
     if (options.dir != NULL)
         return look(&options, options.dir);
-    struct config *config = cli_load_config(options.config);
-    if (config == NULL)
+    char *state_dir = cli_state_dir(options.config);
+    if (state_dir == NULL)
         return EXIT_CONFIG;
-    char *dir = mem_printf("%s/spool", config->state_dir);
+    char *dir = mem_printf("%s/spool", state_dir);
     code = look(&options, dir);
     free(dir);
-    config_free(&config);
+    free(state_dir);
     return code;
 }

@@ -198,14 +198,10 @@ static int show(const char *dir, bool json)
 
 static int show_configured(const char *path, bool json)
 {
-    struct config_faults faults = {0};
-    char *state_dir = NULL, *runtime_dir = NULL;
-    int code = EXIT_CONFIG;
-    if (config_load_dirs(path, &state_dir, &runtime_dir, &faults))
-        code = show(runtime_dir, json);
-    cli_print_faults(path, &faults, false);
-    config_faults_free(&faults);
-    free(state_dir);
+    char *runtime_dir = cli_runtime_dir(path);
+    if (runtime_dir == NULL)
+        return EXIT_CONFIG;
+    int code = show(runtime_dir, json);
     free(runtime_dir);
     return code;
 }
@@ -240,5 +236,5 @@ int cli_status(int argc, char **argv)
     }
     if (optind < argc)
         return cli_usage_error("status", "takes no argument \"%s\"", argv[optind]);
-    return dir != NULL ? show(dir, json) : show_configured(cli_config_path(path), json);
+    return dir != NULL ? show(dir, json) : show_configured(path, json);
 }
