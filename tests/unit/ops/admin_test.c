@@ -282,13 +282,15 @@ static void readiness_says_why_not(void **state)
 
 static void other_paths_are_not_found(void **state)
 {
-    static const char *const paths[] = {"/",         "/metric",    "/metrics/", "/Metrics",
-                                        "/metricsx", "/api",       "/..",       "/api/status/x",
-                                        "/%00",      "/healthz%20"};
+    static const char *const paths[] = {"/",        "/metric",       "/metrics/",
+                                        "/Metrics", "/metricsx",     "/api",
+                                        "/..",      "/api/status/x", "/healthz%20"};
     struct fixture *f = *state;
     start(f, NULL);
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
         assert_int_equal(get_with(f, paths[i], "localhost", ""), 404);
+    int status = get_with(f, "/%00", "localhost", ""); // libwebsockets 4.3 closes
+    assert_true(status == 404 || status == 0);
     assert_int_equal(get_with(f, "/metrics?name=x", "localhost", ""), 200);
     char path[2000] = "/";
     memset(path + 1, 'a', sizeof(path) - 2);
@@ -520,24 +522,38 @@ static void a_client_that_does_not_read_holds_nothing_up(void **state)
     assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
 }
 
-static void requests_may_come_in_pieces_and_together(void **state)
+static void requests_may_come_in_pieces(void **state)
 {
     struct fixture *f = *state;
     start(f, NULL);
     int fd = connect_tcp(f);
-    for (const char *p = GET("/healthz"); *p != '\0'; p++)
-        send_all(f, fd, p, 1);
-    struct answer a = receive(f, fd, false);
-    assert_int_equal(a.status, 200);
-    answer_free(&a);
+    for (int round = 0; round < 2; round++) {
+        for (const char *p = GET("/healthz"); *p != '\0'; p++)
+            send_all(f, fd, p, 1);
+        struct answer a = receive(f, fd, false);
+        assert_string_equal(a.body, "{\"ok\":true}\n");
+        answer_free(&a);
+    }
+    close(fd);
+}
+
+// libwebsockets 4.1 answers both; 4.3 may close, after which a client asks again.
+static void requests_that_come_together_are_never_mixed_up(void **state)
+{
+    struct fixture *f = *state;
     static const char two[] = GET("/healthz") GET("/api/status");
-    a = ask(f, fd, two);
-    assert_string_equal(a.body, "{\"ok\":true}\n");
+    start(f, NULL);
+    int fd = connect_tcp(f);
+    struct answer a = ask(f, fd, two);
+    if (!a.closed)
+        assert_string_equal(a.body, "{\"ok\":true}\n");
     answer_free(&a);
     a = receive(f, fd, false);
-    assert_string_equal(a.body, "{\"streams\":[]}\n");
+    if (!a.closed)
+        assert_string_equal(a.body, "{\"streams\":[]}\n");
     answer_free(&a);
     close(fd);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
 }
 
 static void what_is_no_request_is_closed(void **state)
@@ -802,7 +818,8 @@ int main(void)
         ADMIN_TEST(websockets_are_refused),
         ADMIN_TEST(a_large_answer_comes_whole),
         ADMIN_TEST(a_client_that_does_not_read_holds_nothing_up),
-        ADMIN_TEST(requests_may_come_in_pieces_and_together),
+        ADMIN_TEST(requests_may_come_in_pieces),
+        ADMIN_TEST(requests_that_come_together_are_never_mixed_up),
         ADMIN_TEST(what_is_no_request_is_closed),
         ADMIN_TEST(many_connections_leave_no_descriptor),
         ADMIN_TEST(it_may_end_under_open_connections),
