@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs cmocka programs one after the other and sums their results up:
-# "unit: N passed, N failed[, N skipped]". A program that tells of no test at all has failed.
+# "unit: N passed, N failed[, N skipped]". A program that tells of no test at all, or takes more than
+# ten minutes, has failed.
 CMOCKA_MESSAGE_OUTPUT=stdout
 export CMOCKA_MESSAGE_OUTPUT
 passed=0
@@ -14,7 +15,7 @@ summed() {
 }
 
 for test in "$@"; do
-    output=$("$test" 2>&1)
+    output=$(timeout -k 10 600 "$test" 2>&1)
     code=$?
     ok=$(printf '%s\n' "$output" | grep -c '^\[ *OK \]')
     bad=$(summed "$output" FAILED)
