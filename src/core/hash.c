@@ -4,18 +4,23 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <stdlib.h>
 #include <string.h>
 
 void hash_sha256(const void *data, size_t length, unsigned char digest[HASH_SHA256_SIZE])
 {
-    SHA256(data, length, digest);
+    if (SHA256(data, length, digest) == NULL)
+        abort(); // out of memory, or an OpenSSL without SHA-256
 }
 
 void hash_hmac_sha256(const void *key, size_t key_length, const void *data, size_t length,
                       unsigned char digest[HASH_SHA256_SIZE])
 {
     unsigned size = HASH_SHA256_SIZE;
-    HMAC(EVP_sha256(), key, (int)key_length, data, length, digest, &size);
+    // OpenSSL 3.5 fails when both are NULL.
+    if (HMAC(EVP_sha256(), key != NULL ? key : "", (int)key_length, data, length, digest, &size) ==
+        NULL)
+        abort();
 }
 
 void hash_hex(const unsigned char *data, size_t length, char *hex)
