@@ -82,7 +82,9 @@ static void check_drained(void *owner)
         flow_commit(d);
     sink_flush(d->sink);
     spool_stat(d->spool, &stats);
-    if (stats.events == 0 && stats.pending == 0 && sink_idle(d->sink))
+    if (stats.pending > 0)
+        return; // the spool cannot be written for now; it is tried again until shutdown_timeout
+    if (stats.events == 0 && sink_idle(d->sink))
         stop_now(d, "everything received is committed");
     else if (sink_state(d->sink) != SINK_READY)
         stop_now(d, "the database is not ready; the spool keeps what is not committed");
@@ -320,6 +322,24 @@ static void announce(struct daemon *d)
     sd_notify(0, "READY=1");
 }
 
+// Writes what was taken off the sockets and is not in the spool yet. Told when that fails: nobody
+// else has it.
+static bool finish_spool(struct daemon *d)
+{
+    struct spool_stats stats;
+    struct status st = {0};
+    char count[24];
+    if (spool_commit(d->spool, mono_read().us, &st) == STATUS_OK)
+        return true;
+    spool_stat(d->spool, &stats);
+    snprintf(count, sizeof(count), "%" PRIu64, stats.pending);
+    struct audit_field fields[] = {{"events", count}, {"error", st.detail}};
+    audit_write(d->audit, "spool.lost", NULL, fields, 2);
+    log_error(NULL, "%s events were received and could not be written, and are lost: %s", count,
+              st.detail);
+    return false;
+}
+
 static void tear_down(struct daemon *d)
 {
     app_streams_destroy(d);
@@ -331,8 +351,6 @@ static void tear_down(struct daemon *d)
     loop_unwatch(&d->signal_watch);
     loop_destroy(&d->loop);
     spool_close(&d->spool);
-    if (d->audit != NULL)
-        audit_write(d->audit, "daemon.stopped", NULL, NULL, 0);
     audit_close(&d->audit);
     schema_set_free(&d->schemas);
     config_ref_drop(&d->admin_ref);
@@ -366,6 +384,8 @@ int daemon_run(const char *path)
     if (start(&d, &st)) {
         announce(&d);
         loop_run(d.loop);
+        code = finish_spool(&d) ? EXIT_DONE : EXIT_FAULT;
+        audit_write(d.audit, "daemon.stopped", NULL, NULL, 0);
         log_info(NULL, "stopped");
     } else {
         log_error(NULL, "cannot start: %s", st.detail);

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ends that are not quite orderly, and commands as an operator meets them."""
+import hashlib
+import json
+import resource
+import signal
+import subprocess
+import time
+
+import pytest
+
+from support import daemon, tenant as tenants, wait
+
+NOWHERE = "host=127.0.0.1 port=9 user=nobody dbname=none"
+
+
+def check_chain(d):
+    """Every line of the audit log names the hash of the one before."""
+    previous = "0" * 64
+    for line in (d.home / "state" / "audit.jsonl").read_text().splitlines():
+        body, mark, seal = line.rpartition(',"hash":"')
+        assert mark and json.loads(line)["prev"] == previous, line
+        previous = hashlib.sha256(body.encode()).hexdigest()
+        assert seal == previous + '"}', line
+
+
+def unacknowledged(build, d):
+    done = subprocess.run([str(build / "cxsink"), "spool", "stat", "--json", "-c", str(d.path)],
+                                   capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["unacknowledged"]
+
+
+# --- stopping ---
+
+def test_refused_start_leaves_the_audit_log_alone(database, tenant, make_daemon, cxsink):
+    """A second daemon on the same state directory writes nothing into the first one's chain."""
+    d = make_daemon(daemon.config(database.dsn, tenant)).start().wait_ready()
+    second = d.home / "second.json"
+    second.write_text(json.dumps({**d.config, "runtime_dir": str(d.home / "run2")}))
+    assert cxsink("run", "-c", second).returncode == 78
+    assert d.stop() == 0
+    check_chain(d)
+    events = d.audit_events()
+    assert events.count("daemon.started") == events.count("daemon.stopped") == 1 and events[-1] == "daemon.stopped"
+
+
+@pytest.fixture
+def failing(make_daemon, tenant):
+    """A daemon without a database whose spool cannot be written for now, with 5 events; mend() ends that."""
+    d = make_daemon(daemon.config(NOWHERE, tenant, log={"level": "info"}), wrapper=["env", "--ignore-signal=XFSZ"])
+    d.start().wait_up()
+    wait.until(lambda: d.stream()["connected"], 30, "the stream is connected")
+    tenant.send(tenants.event("before", attributes={"transcript": "x" * 300000}))
+    wait.until(lambda: d.stream()["received"] == 1, 20)
+    # No file may grow beyond this, and only the segment is larger.
+    limit = resource.prlimit(d.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(d.process.pid, resource.RLIMIT_FSIZE, (200000, limit[1]))
+    tenant.send(*[tenants.event(f"pending-{i}") for i in range(5)])
+    wait.until(lambda: d.status()["spool"]["write_failing"] and d.status()["spool"]["pending"] == 5, 20,
+               "the spool cannot be written")
+    d.mend = lambda: resource.prlimit(d.process.pid, resource.RLIMIT_FSIZE, limit)
+    return d
+
+
+def test_stop_waits_for_a_failing_spool(failing, build):
+    """What was taken off the socket and is not on disk yet is tried again until shutdown_timeout."""
+    d = failing
+    d.send_signal(signal.SIGTERM)
+    wait.until(lambda: d.status()["state"] == "stopping" and d.stream()["state"] == "stopped", 20)
+    time.sleep(0.2)  # ten looks whether it is drained: none may end it
+    assert d.alive()
+    d.mend()
+    assert d.process.wait(30 * wait.FACTOR) == 0
+    assert unacknowledged(build, d) == 6
+    assert "spool.lost" not in d.audit_events()
+
+
+def test_what_a_failing_spool_loses_is_told(failing, build):
+    """A second SIGTERM ends it at once; how many events that costs is told, and the exit code says so."""
+    d = failing
+    d.send_signal(signal.SIGTERM)
+    wait.until(lambda: d.status()["state"] == "stopping", 20)
+    d.send_signal(signal.SIGTERM)
+    assert d.process.wait(30 * wait.FACTOR) == 70
+    assert [entry["events"] for entry in d.audit() if entry["event"] == "spool.lost"] == ["5"]
+    assert d.audit_events()[-1] == "daemon.stopped" and "5 events" in d.log()
+    assert unacknowledged(build, d) == 1
+    check_chain(d)
