@@ -82,7 +82,13 @@ bool spool_has_room(const struct spool *spool)
 {
     if (spool->refused == 0)
         return true;
-    if (spool->failing || !fits_pending(spool, spool->refused) || !fits(spool, spool->refused))
+    bool fits_now = fits_pending(spool, spool->refused);
+    // Under these two an append waits for no acknowledgement, only for the pending bytes.
+    if (spool->settings.when_full == SPOOL_DROP_NEWEST)
+        return fits_now || spool->failing || !fits(spool, spool->refused);
+    if (spool->settings.when_full == SPOOL_DROP_OLDEST)
+        return fits_now && !spool->failing;
+    if (spool->failing || !fits_now || !fits(spool, spool->refused))
         return false;
     // Some more than just enough, so that the streams do not stop and go for every record.
     uint64_t used = spool->file_bytes + spool->pending.len;

@@ -373,6 +373,33 @@ static void test_pending_is_bounded(void **state)
     fx_expect(fx, 1, fx->next - 1);
 }
 
+// Who was refused because too much was pending is asked again once that is written, although the
+// files are as full as they may be: that is what the policies are for.
+static void test_dropping_does_not_wait_for_room(void **state)
+{
+    struct fixture *fx = *state;
+    const enum spool_when_full policies[] = {SPOOL_DROP_NEWEST, SPOOL_DROP_OLDEST};
+    char *large = mem_zalloc(60 << 10);
+    fx->settings.max_bytes = 256 << 10;
+    fx_open(fx);
+    for (size_t i = 0; i < 2; i++) {
+        enum spool_append refused;
+        fx->settings.when_full = policies[i];
+        spool_configure(fx->spool, &fx->settings);
+        uint64_t before = fx->dropped;
+        for (int n = 0; n < 40 && fx->dropped == before; n++) {
+            refused = fx_append_len(fx, large, 60 << 10);
+            if (refused != SPOOL_FULL)
+                continue;
+            assert_false(spool_has_room(fx->spool));
+            fx_commit(fx);
+            assert_true(spool_has_room(fx->spool));
+        }
+        assert_true(fx->dropped > before);
+    }
+    free(large);
+}
+
 // Memory stays the same however large the backlog: one buffer of the reader, one of the writer.
 static void test_memory_is_flat(void **state)
 {
@@ -631,6 +658,7 @@ int main(void)
         spool_test(test_drop_oldest_counts_streams),
         spool_test(test_record_larger_than_the_spool),
         spool_test(test_pending_is_bounded),
+        spool_test(test_dropping_does_not_wait_for_room),
         spool_test(test_memory_is_flat),
         spool_test(test_large_records_grow_and_shrink_the_buffer),
         spool_test(test_fetch),
