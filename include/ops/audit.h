@@ -18,8 +18,10 @@ struct audit_field {
     const char *value; // NULL: left out
 };
 
-// Opens or creates (mode 0600) and finds the last hash. A last line that was torn by a crash is
-// ended, and said by an event "audit.torn", whose `prev` is the hash of the last whole line.
+// Opens or creates (mode 0600), takes a lock (STATUS_BUSY names the process that holds it: one
+// writer at a time) and finds the last hash. STATUS_DENIED without permission. A last line that was
+// torn by a crash is ended, and said by an event "audit.torn", whose `prev` is the hash of the last
+// whole line.
 struct audit *audit_open(const char *path, struct status *st) STATUS_MUST_CHECK;
 void audit_close(struct audit **audit);
 

@@ -67,13 +67,43 @@ static bool read_tail(struct audit *audit)
     return torn;
 }
 
-struct audit *audit_open(const char *path, struct status *st)
+// Two writers would each go on from the line that they saw last, and break the chain. A record lock
+// (fcntl(2)) tells who has it, and ends with its process.
+static bool take_lock(int fd, const char *path, struct status *st)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_SETLK, &lock) == 0)
+        return true;
+    if (errno != EACCES && errno != EAGAIN) {
+        status_set_errno(st, STATUS_IO, errno, "cannot lock %s", path);
+        return false;
+    }
+    if (fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
+        lock.l_pid = 0; // it just ended
+    status_set(st, STATUS_BUSY, "%s is in use by process %ld; stop that one first", path,
+               (long)lock.l_pid);
+    return false;
+}
+
+static int open_locked(const char *path, struct status *st)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0) {
-        status_set_errno(st, STATUS_IO, errno, "cannot open %s", path);
-        return NULL;
+        bool denied = errno == EACCES || errno == EPERM || errno == EROFS;
+        status_set_errno(st, denied ? STATUS_DENIED : STATUS_IO, errno, "cannot open %s", path);
+        return -1;
     }
+    if (take_lock(fd, path, st))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+struct audit *audit_open(const char *path, struct status *st)
+{
+    int fd = open_locked(path, st);
+    if (fd < 0)
+        return NULL;
     struct audit *audit = mem_zalloc(sizeof(*audit));
     audit->fd = fd;
     audit->path = mem_strdup(path);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "core/buf.h"
 #include "core/fsio.h"
@@ -391,6 +392,26 @@ static void a_torn_line_that_cannot_be_ended_is_told(void **state)
     assert_string_equal(content(f), "{\"torn");
 }
 
+static void a_second_process_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char holder[48];
+    int status;
+    open_log(f);
+    write_event(f, "a");
+    snprintf(holder, sizeof(holder), "in use by process %ld;", (long)getpid());
+    pid_t child = fork();
+    if (child == 0) {
+        bool refused = audit_open(f->path, &f->st) == NULL && f->st.code == STATUS_BUSY &&
+                       strstr(f->st.detail, holder) != NULL;
+        _exit(refused ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    write_event(f, "b");
+    chain_is_whole(f, 2, 0);
+}
+
 static void nothing_is_closed_twice(void **state)
 {
     struct fixture *f = *state;
@@ -419,6 +440,7 @@ int main(void)
         AUDIT_TEST(a_full_device_loses_nothing_but_its_lines),
         AUDIT_TEST(a_path_that_cannot_be_opened_is_told),
         AUDIT_TEST(a_torn_line_that_cannot_be_ended_is_told),
+        AUDIT_TEST(a_second_process_is_refused),
         AUDIT_TEST(nothing_is_closed_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
