@@ -233,14 +233,25 @@ static void limit_process(void)
 #endif
 }
 
+// Whatever is wrong with it, the operator has to mend it.
+static bool make_dir(const char *path, mode_t mode, const char *setting, struct status *st)
+{
+    struct status cause = {0};
+    if (fsio_make_dirs(path, mode, &cause) == STATUS_OK)
+        return true;
+    status_set(st, STATUS_INVALID, "%s; set \"%s\" to a directory that this user may write",
+               cause.detail, setting);
+    return false;
+}
+
 static bool open_stores(struct daemon *d, struct status *st)
 {
     const struct config *config = d->ref->config;
     char *spool_dir = mem_printf("%s/spool", config->state_dir);
     char *audit_path = mem_printf("%s/audit.jsonl", config->state_dir);
     struct spool_settings settings = flow_spool_settings(d, config, spool_dir);
-    bool ok = fsio_make_dirs(config->state_dir, 0700, st) == STATUS_OK &&
-              fsio_make_dirs(config->runtime_dir, 0755, st) == STATUS_OK &&
+    bool ok = make_dir(config->state_dir, 0700, "state_dir", st) &&
+              make_dir(config->runtime_dir, 0755, "runtime_dir", st) &&
               (d->audit = audit_open(audit_path, st)) != NULL &&
               spool_open(&settings, &d->spool, st) == STATUS_OK;
     free(spool_dir);
