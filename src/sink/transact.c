@@ -388,19 +388,27 @@ static void handle_refusal(struct lane *lane)
     }
 }
 
+// Errors that a table brings about which was altered since the catalog was read. A mapped column
+// is never NULL where it must not be (event/mapping), so 23502 is about one that is new.
+static bool may_be_altered(const struct lane *lane)
+{
+    const char *sqlstate = lane->error.sqlstate;
+    return !lane->reread &&
+           (pg_classify(sqlstate) == PG_CLASS_BLOCKED || strcmp(sqlstate, "23502") == 0);
+}
+
 void transact_rolled_back(struct lane *lane)
 {
     const struct pg_error *error = &lane->error;
     if (lane->forget) {
         lane_drop_flight(lane);
         lane_continue(lane);
+    } else if (may_be_altered(lane)) {
+        lane_reread(lane, error);
     } else if (transact_refuses_row(error)) {
         handle_refusal(lane);
     } else if (pg_classify(error->sqlstate) == PG_CLASS_BLOCKED) {
-        if (lane->reread)
-            lane_block(lane, error);
-        else
-            lane_reread(lane, error);
+        lane_block(lane, error);
     } else if (pg_classify(error->sqlstate) == PG_CLASS_RECONNECT) {
         lane_lost(lane, error);
     } else {

@@ -263,22 +263,36 @@ def test_altered_table(table, tenant, make_daemon):
     table.query("alter table cxone_events rename agent to agent_id")
     wait_count(table, 80)
 
+    # A column that nothing fills is a fault of the table, not of thousands of events.
+    table.query("alter table cxone_events add must integer not null default 1")
+    table.query("alter table cxone_events alter must drop default")
+    send(tenant, "m", 20, attributes=whole)
+    wait_reason(d, "database blocked", "must")
+    table.query("alter table cxone_events drop must")
+    wait_count(table, 100)
+
     table.query("alter table cxone_events rename to elsewhere")
     send(tenant, "e", 20, attributes=whole)
     wait_reason(d, "database blocked", "cxone_events")
     table.query("alter table elsewhere rename to cxone_events")
-    wait_count(table, 100)
+    wait_count(table, 120)
     assert table.dead() == []
 
     # Types, both ways: what fits is stored exactly, what does not is a dead letter, nothing is rounded.
     table.query("alter table cxone_events alter duration type double precision")
     send(tenant, "f", 20, attributes={"duration": 12.5})
-    wait_count(table, 120)
+    wait_count(table, 140)
     assert table.value("select count(*) from cxone_events where duration = 12.5") == 20
     table.query("alter table cxone_events alter duration type integer using 12")
     send(tenant, "g", 20, attributes={"duration": 12.5})
     wait.until(lambda: len(table.dead()) == 20, 30, "dead letters")
-    assert set(table.dead()) == {"column.duration"} and table.count() == 120
+    assert set(table.dead()) == {"column.duration"} and table.count() == 140
+
+    # What a column was too narrow for, it takes once it is wider.
+    table.query("alter table cxone_events alter disposition type varchar(500)")
+    send(tenant, "h", 20, attributes={"duration": 1, "disposition": "x" * 400})
+    wait_count(table, 160)
+    assert len(table.dead()) == 20
     d.wait_ready()
 
 

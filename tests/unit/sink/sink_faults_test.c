@@ -31,7 +31,7 @@ static void test_passing_errors(void **state)
     (void)state;
     static const char *const codes[] = {"40001", "40P01", "53100", "53200", "53300", "55P03",
                                         "57014", "57P01", "57P03", "58030", "XX000", "XX001",
-                                        "25006", "08006", "08P01", "25P02", "ZZ999"};
+                                        "25006", "08006", "08P01", "25P02"};
     for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
         struct sink_stats stats;
         struct fixture *f = fixture_create(plain_table);
@@ -56,8 +56,8 @@ static void test_passing_errors(void **state)
 static void test_row_errors(void **state)
 {
     (void)state;
-    static const char *const codes[] = {"22001", "22P02", "23502", "23514",
-                                        "44000", "54000", "P0001", "27000"};
+    static const char *const codes[] = {"22001", "22P02", "23502", "23514", "44000",
+                                        "54000", "P0001", "27000", "ZZ999"};
     for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
         char sql[512], expected[64];
         struct fixture *f = fixture_create(plain_table);
