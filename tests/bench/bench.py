@@ -274,7 +274,7 @@ def main():
             make_daemon(cluster, sim)  # writes the configuration that migrate reads
         fresh(cluster)
         print(f"PostgreSQL {cluster.query('show server_version')[0][0]}, {os.cpu_count()} cores, "
-              f"{EVENTS:,} events of 216 bytes\n", flush=True)
+              f"{EVENTS:,} events of about 230 bytes\n", flush=True)
         results = bench_end_and_limit(cluster, parts)
         if "node" in parts:
             results["b"] = bench_node(cluster)
