@@ -201,9 +201,25 @@ static bool write_port(const struct sim *sim)
     return true;
 }
 
+static int serve(struct sim *sim)
+{
+    if (!sim_listen(sim)) {
+        fprintf(stderr, "cxsink-sim: cannot listen on %s port %u\n", sim->settings.host,
+                sim->settings.port);
+        return 69;
+    }
+    timer_init(&sim->pace, sim->loop, "pace", on_pace, sim);
+    timer_start_periodic(&sim->pace, 2 * US_PER_MS);
+    if (!write_port(sim))
+        return 70;
+    loop_run(sim->loop);
+    return 0;
+}
+
 static int run(struct sim *sim)
 {
     struct status st = {0};
+    int code = 70;
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -214,18 +230,9 @@ static int run(struct sim *sim)
     if ((sim->loop = loop_create(&st)) == NULL ||
         (watch = loop_watch(sim->loop, signals, LOOP_READ, on_signal, sim->loop, &st)) == NULL) {
         fprintf(stderr, "cxsink-sim: %s\n", st.detail);
-        return 70;
+    } else {
+        code = serve(sim);
     }
-    if (!sim_listen(sim)) {
-        fprintf(stderr, "cxsink-sim: cannot listen on %s port %u\n", sim->settings.host,
-                sim->settings.port);
-        return 69;
-    }
-    timer_init(&sim->pace, sim->loop, "pace", on_pace, sim);
-    timer_start_periodic(&sim->pace, 2 * US_PER_MS);
-    int code = write_port(sim) ? 0 : 70;
-    if (code == 0)
-        loop_run(sim->loop);
     loop_unwatch(&watch);
     loop_destroy(&sim->loop);
     close(signals);

@@ -143,11 +143,13 @@ static int filter_stream(struct sim *sim, struct lws *wsi)
 {
     char header[8192] = "";
     struct sim_fault *fault = &sim->stream_fault;
+    const char *retry_after = "";
     int status = 0;
     lws_hdr_copy(wsi, header, sizeof(header), WSI_TOKEN_HTTP_AUTHORIZATION);
     if (fault->times > 0) {
         fault->times--;
         status = fault->status;
+        retry_after = fault->retry_after;
     } else if (!sim->settings.no_auth && !sim_token_valid(sim, header)) {
         status = 401;
     }
@@ -156,8 +158,8 @@ static int filter_stream(struct sim *sim, struct lws *wsi)
     char answer[512];
     int n = snprintf(answer, sizeof(answer),
                      "HTTP/1.1 %d Refused\r\n%s%s%sContent-Length: 0\r\nConnection: close\r\n\r\n",
-                     status, fault->retry_after[0] ? "Retry-After: " : "", fault->retry_after,
-                     fault->retry_after[0] ? "\r\n" : "");
+                     status, retry_after[0] ? "Retry-After: " : "", retry_after,
+                     retry_after[0] ? "\r\n" : "");
     sim->counts.refused++;
     unsigned char room[LWS_PRE + sizeof(answer)];
     memcpy(room + LWS_PRE, answer, (size_t)n);
@@ -179,6 +181,8 @@ static void on_stream_open(struct sim *sim, struct lws *wsi, struct exchange *x)
 
 static void on_stream_closed(struct sim *sim, struct sim_client *c)
 {
+    if (c == NULL) // its handshake was refused
+        return;
     for (struct sim_client **p = &sim->clients; *p != NULL; p = &(*p)->next) {
         if (*p == c) {
             *p = c->next;
@@ -375,7 +379,9 @@ bool sim_listen(struct sim *sim)
         .user = sim,
         .ssl_cert_filepath = s->cert,
         .ssl_private_key_filepath = s->key,
-        .options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND | LWS_SERVER_OPTION_DISABLE_IPV6,
+        // Without the last one libwebsockets 4.1 serves in the clear, certificate or not.
+        .options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND | LWS_SERVER_OPTION_DISABLE_IPV6 |
+                   (s->cert != NULL ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0),
     };
     sim->vhost = lws_create_vhost(loop_lws(sim->loop), &info);
     return sim->vhost != NULL;
