@@ -123,7 +123,9 @@ def test_absent_at_start(rough, tenant, make_daemon, workdir):
         wait.until(lambda: "database down" in drain_notifications(notified, seen), 30, "systemd's STATUS says so")
         # Without a database there is nothing to drain for, and the spool keeps what came.
         assert d.stop() == 0
+        wait.until(lambda: not tenant.sockets, 20, "the stream is closed")
         d.start().wait_up()
+        tenant.wait_connected()
         tenant.send(*[tenants.event(f"after-{i}") for i in range(100)])
         wait.until(lambda: d.status()["spool"]["events"] == 600, 30, "the spool of before, and more")
         pid = d.process.pid
