@@ -65,23 +65,49 @@ static int run_command(const struct command *command, int argc, char **argv, int
     return command->fn(argc - 1, argv + 1);
 }
 
+// An option of all commands, before or behind the command.
+static bool wants_version(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--version") == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool wants_help(const char *argument)
+{
+    return strcmp(argument, "-h") == 0 || strcmp(argument, "--help") == 0 ||
+           strcmp(argument, "help") == 0;
+}
+
+static int dispatch(int argc, char **argv, int index)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(argv[index], commands[i].name) == 0)
+            return run_command(&commands[i], argc, argv, index);
+    }
+    fprintf(stderr, "cxsink: no command \"%s\"; see `cxsink --help`\n", argv[index]);
+    return EXIT_WRONG_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
     int index = command_index(argc, argv);
-    for (size_t i = 0; index > 0 && i < N_COMMANDS; i++) {
-        if (strcmp(argv[index], commands[i].name) == 0)
-            return run_command(&commands[i], argc, argv, index);
-    }
-    if (index > 0) {
-        fprintf(stderr, "cxsink: no command \"%s\"; see `cxsink --help`\n", argv[index]);
-        return EXIT_WRONG_USAGE;
-    }
-    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+    if (wants_version(argc, argv)) {
         puts("cxsink " CXSINK_VERSION);
         return EXIT_DONE;
     }
-    bool wanted = argc > 1 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0);
-    print_help(wanted ? stdout : stderr);
-    return wanted ? EXIT_DONE : EXIT_WRONG_USAGE;
+    if (argc > 1 && wants_help(argv[1])) {
+        print_help(stdout);
+        return EXIT_DONE;
+    }
+    if (index > 0)
+        return dispatch(argc, argv, index);
+    if (argc > 1)
+        fprintf(stderr, "cxsink: no command is named; see `cxsink --help`\n");
+    else
+        print_help(stderr);
+    return EXIT_WRONG_USAGE;
 }

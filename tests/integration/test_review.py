@@ -87,3 +87,25 @@ def test_what_a_failing_spool_loses_is_told(failing, build):
     assert d.audit_events()[-1] == "daemon.stopped" and "5 events" in d.log()
     assert unacknowledged(build, d) == 1
     check_chain(d)
+
+
+# --- the command line ---
+
+def test_common_options(cxsink):
+    """Of all commands, before or behind the command."""
+    for args in (["--version"], ["check", "--version"], ["--version", "dead"], ["run", "-c", "x", "--version"]):
+        done = cxsink(*args)
+        assert done.returncode == 0 and done.stdout.startswith("cxsink 0."), args
+    for args in (["--help"], ["-h"], ["help"]):
+        done = cxsink(*args)
+        assert done.returncode == 0 and "Commands:" in done.stdout and done.stderr == "", args
+    listed = [line.split()[0] for line in cxsink("--help").stdout.split("Commands:")[1].split("\n\n")[0].splitlines()
+              if line]
+    assert "run" in listed and "dead" in listed
+    for command in listed:
+        done = cxsink(command, "--help")
+        assert done.returncode == 0 and done.stdout.startswith(f"usage: cxsink {command}"), command
+        assert "Exit codes" in done.stdout or command == "run", command
+    for args in ([], ["nonsense"], ["-x"], ["--nonsense"], ["-c", "x"], ["run", "--nonsense"], ["run", "x"]):
+        done = cxsink(*args)
+        assert done.returncode == 64 and "cxsink" in done.stderr and done.stdout == "", args
