@@ -354,9 +354,8 @@ static int load_file(const struct load *common, const char *path, bool restart)
         loop_run(l.loop);
         load_print_summary(&l);
         if (l.exit_code == EXIT_DONE)
-            load_forget_position(&l);
-        else
-            load_save_position(&l);
+            l.acked = l.next; // behind what follows the last event, too
+        load_save_position(&l);
     }
     tear_down(&l);
     return l.exit_code;
@@ -365,8 +364,11 @@ static int load_file(const struct load *common, const char *path, bool restart)
 static int load_files(const struct load *common, char **files, bool restart)
 {
     int code = EXIT_DONE;
-    for (; *files != NULL && code == EXIT_DONE; files++)
-        code = load_file(common, *files, restart);
+    for (char **file = files; *file != NULL && code == EXIT_DONE; file++)
+        code = load_file(common, *file, restart);
+    // Only now, so that the same command does not load the first ones again to go on with the last.
+    for (char **file = files; *file != NULL && code == EXIT_DONE; file++)
+        load_forget_position(common, *file);
     return code;
 }
 

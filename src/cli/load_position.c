@@ -34,13 +34,6 @@ void load_save_position(struct load *l)
     free(path);
 }
 
-void load_forget_position(const struct load *l)
-{
-    char *path = state_path(l);
-    unlink(path);
-    free(path);
-}
-
 uint64_t load_stored_position(struct load *l)
 {
     unsigned long long inode = 0, offset = 0;
@@ -59,15 +52,34 @@ uint64_t load_stored_position(struct load *l)
     return offset;
 }
 
+static struct uuid name_of(const struct load *l, const char *real)
+{
+    char *text = mem_printf("load %s %s", l->config->streams[l->stream].name, real);
+    struct uuid name = uuid_from_data(text, strlen(text));
+    free(text);
+    return name;
+}
+
 void load_name_source(struct load *l, const char *real, const struct stat *info)
 {
-    const char *stream = l->config->streams[l->stream].name;
-    char *name = mem_printf("load %s %s", stream, real);
-    char *version = mem_printf("%s %llu %llu %lld.%09ld", name, (unsigned long long)l->inode,
-                               (unsigned long long)l->size, (long long)info->st_mtim.tv_sec,
-                               info->st_mtim.tv_nsec);
-    l->name = uuid_from_data(name, strlen(name));
+    char *version =
+        mem_printf("load %s %s %llu %llu %lld.%09ld", l->config->streams[l->stream].name, real,
+                   (unsigned long long)l->inode, (unsigned long long)l->size,
+                   (long long)info->st_mtim.tv_sec, info->st_mtim.tv_nsec);
+    l->name = name_of(l, real);
     l->source = uuid_from_data(version, strlen(version));
     free(version);
-    free(name);
+}
+
+void load_forget_position(const struct load *common, const char *file)
+{
+    struct load l = *common;
+    char *real = strcmp(file, "-") != 0 ? realpath(file, NULL) : NULL;
+    if (real == NULL)
+        return;
+    l.name = name_of(&l, real);
+    char *path = state_path(&l);
+    unlink(path);
+    free(path);
+    free(real);
 }

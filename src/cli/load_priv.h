@@ -50,7 +50,8 @@ struct load {
 // are not doubled. Once it has changed, the line at an offset is another event.
 void load_name_source(struct load *load, const char *real_path, const struct stat *info);
 void load_save_position(struct load *load);
-void load_forget_position(const struct load *load);
+// Of a file of a command that is done with all of its files; `common` has configuration and stream.
+void load_forget_position(const struct load *common, const char *file);
 // The byte to go on at, and as which source; 0 when nothing is known of this file.
 uint64_t load_stored_position(struct load *load);
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from support import daemon, tenant as tenants, wait
+from support import commands, daemon, tenant as tenants, wait
 
 NOWHERE = "host=127.0.0.1 port=9 user=nobody dbname=none"
 
@@ -109,3 +109,20 @@ def test_common_options(cxsink):
     for args in ([], ["nonsense"], ["-x"], ["--nonsense"], ["-c", "x"], ["run", "--nonsense"], ["run", "x"]):
         done = cxsink(*args)
         assert done.returncode == 64 and "cxsink" in done.stderr and done.stdout == "", args
+
+
+# --- load ---
+
+def test_load_of_many_files_goes_on_in_the_middle(build, workdir, database):
+    """What was loaded of a command that was stopped is not loaded again, until all of it is done."""
+    made = commands.Commands(build, workdir, daemon.config(database.dsn))
+    first = made.file("first.ndjson", [tenants.event(f"a{i}") for i in range(5)] + ["", ""])
+    missing = workdir / "second.ndjson"
+    load = ("load", "--stream", "main", first, missing)
+    assert "5 inserted" in made.run(*load, code=1).stdout
+    done = made.run(*load, code=1)
+    assert "0 inserted, 0 updated, 0 unchanged" in done.stdout and "going on at byte" in done.stderr
+    made.file("second.ndjson", [tenants.event("b")])
+    assert "1 inserted" in made.run(*load).stdout
+    assert list(workdir.glob("state/load/*")) == []
+    assert "5 unchanged" in made.run(*load).stdout
