@@ -156,6 +156,7 @@ struct config_fault {
     unsigned line; // 0: unknown
     char pointer[256];
     char message[STATUS_DETAIL_MAX];
+    char *sql; // the SQL that mends it, whole; NULL where the message says it all; owned
 };
 
 struct config_faults {
@@ -176,6 +177,9 @@ bool config_load_dirs(const char *path, char **state_dir_r, char **runtime_dir_r
 // Adds a fault (used by config_load and by owners that check further: schemas, mappings).
 void config_faults_add(struct config_faults *faults, unsigned line, const char *pointer,
                        const char *format, ...) __attribute__((format(printf, 4, 5)));
+// Likewise, with the SQL that mends it (copied; NULL or "": none).
+void config_faults_add_sql(struct config_faults *faults, const char *pointer, const char *message,
+                           const char *sql);
 // Fills in the lines of faults that have none, from their pointers: the file is read again. A
 // pointer to something that is not written gets the line of what would hold it. Sorts by line.
 void config_faults_locate(const char *path, struct config_faults *faults);

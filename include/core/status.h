@@ -10,7 +10,7 @@
 #include <stdarg.h>
 
 // Bytes of a sentence, its NUL included; longer ones are cut and end in "...".
-#define STATUS_DETAIL_MAX 512
+#define STATUS_DETAIL_MAX 1024
 
 enum status_code {
     STATUS_OK = 0,

@@ -60,10 +60,7 @@ static void add_table_fault(void *owner, const char *message, const char *sql)
 {
     struct probe *p = owner;
     char *pointer = mem_printf("/tables/%s", p->config->tables[p->table].name);
-    if (sql != NULL && sql[0] != '\0')
-        config_faults_add(p->faults, 0, pointer, "%s; mend it with: %s", message, sql);
-    else
-        config_faults_add(p->faults, 0, pointer, "%s", message);
+    config_faults_add_sql(p->faults, pointer, message, sql);
     free(pointer);
 }
 

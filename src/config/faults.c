@@ -70,6 +70,16 @@ void config_faults_add(struct config_faults *faults, unsigned line, const char *
     va_end(args);
 }
 
+void config_faults_add_sql(struct config_faults *faults, const char *pointer, const char *message,
+                           const char *sql)
+{
+    size_t before = faults->count;
+    config_faults_add(faults, 0, pointer, "%s", message);
+    if (sql != NULL && sql[0] != '\0' && faults->count > before &&
+        faults->count < CONFIG_FAULTS_MAX)
+        faults->items[before].sql = mem_strdup(sql);
+}
+
 void config_faults_sort(struct config_faults *faults)
 {
     for (size_t i = 1; i < faults->count; i++) {
@@ -83,6 +93,8 @@ void config_faults_sort(struct config_faults *faults)
 
 void config_faults_free(struct config_faults *faults)
 {
+    for (size_t i = 0; i < faults->count; i++)
+        free(faults->items[i].sql);
     free(faults->items);
     *faults = (struct config_faults){0};
 }

@@ -406,8 +406,8 @@ static void long_messages_and_pointers_are_cut_between_characters(void **state)
 {
     (void)state;
     struct config_faults faults = {0};
-    char text[1001];
-    for (size_t i = 0; i + 3 <= 999; i += 3)
+    char text[STATUS_DETAIL_MAX + 500];
+    for (size_t i = 0; i + 4 <= sizeof(text); i += 3)
         memcpy(text + i, "\xe6\x97\xa5", 4);
     config_faults_add(&faults, 7, text, "%s", text);
     size_t length = strlen(faults.items[0].message);
@@ -423,6 +423,13 @@ static void long_messages_and_pointers_are_cut_between_characters(void **state)
     config_faults_free(&faults);
     assert_null(faults.items);
     config_faults_free(&faults); // harmless
+    // The SQL that mends a fault is kept whole.
+    config_faults_add_sql(&faults, "/b", "b", text);
+    config_faults_add_sql(&faults, "/a", "a", NULL);
+    assert_string_equal(faults.items[0].sql, text);
+    assert_string_equal(faults.items[0].message, "b");
+    assert_null(faults.items[1].sql);
+    config_faults_free(&faults);
 }
 
 #define with_files(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
