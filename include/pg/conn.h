@@ -104,7 +104,7 @@ enum pg_class {
     PG_CLASS_RETRY,     // passing: 40xxx, 53xxx, 55P03, 57xxx, 58xxx, XXxxx, others of the standard
     PG_CLASS_RECONNECT, // passing, over another connection: 08, 57P, 25006, ""
     PG_CLASS_ROW,       // some row is refused: 22, 23, 44, 54, P0, codes of triggers: isolate
-    PG_CLASS_BLOCKED,   // needs a person: 42, 28, 3D, 3F, 0A: keep spooling, say so, try again
+    PG_CLASS_BLOCKED,   // needs a person: 42, 28, 3D, 3F, 0A, F0: keep spooling, say so, try again
 };
 enum pg_class pg_classify(const char *sqlstate);
 

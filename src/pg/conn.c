@@ -210,7 +210,7 @@ static void begin(struct pg_conn *conn, const struct pg_settings *settings)
     };
     if (dsn_parse(&ds, &conn->dsn, &st) != STATUS_OK) {
         struct pg_error error;
-        pg_error_set(&error, "", "%s", st.detail);
+        pg_error_set(&error, "F0000", "%s", st.detail); // a configuration file's error
         conn_fail(conn, &error);
         return;
     }

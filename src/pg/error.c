@@ -207,6 +207,7 @@ enum pg_class pg_classify(const char *sqlstate)
         {"3D", PG_CLASS_BLOCKED},
         {"3F", PG_CLASS_BLOCKED},
         {"0A", PG_CLASS_BLOCKED},
+        {"F0", PG_CLASS_BLOCKED}, // our own DSN cannot be read
         {"53", PG_CLASS_RETRY},
         {"55", PG_CLASS_RETRY},
         {"57", PG_CLASS_RETRY},

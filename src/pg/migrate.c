@@ -17,7 +17,7 @@
 #define LOCK_SQL "SELECT pg_catalog.pg_advisory_xact_lock(109368983514731)"
 #define FOR_A_DBA "or have a DBA run what `cxsink migrate --print` prints"
 
-enum step { STEP_LOOK, STEP_VERSIONS, STEP_APPLY, STEP_ROLLBACK };
+enum step { STEP_LOOK, STEP_VERSIONS, STEP_PRIVILEGES, STEP_APPLY, STEP_ROLLBACK };
 
 struct migrate_run {
     struct pg_conn *conn;
@@ -44,6 +44,14 @@ static const char look_sql[] =
     " LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'migrations'";
 
 static const char versions_sql[] = "SELECT version, sha256 FROM cxsink.migrations ORDER BY version";
+
+// What the role lacks of what the daemon needs, a row a table.
+static const char privileges_sql[] =
+    "SELECT t.name, string_agg(p.name, ', ' ORDER BY p.name)"
+    " FROM (VALUES ('cxsink.dead_letters'), ('cxsink.stream_lanes')) t (name)"
+    " CROSS JOIN (VALUES ('INSERT'), ('SELECT'), ('UPDATE')) p (name)"
+    " WHERE NOT pg_catalog.has_table_privilege(pg_catalog.to_regclass(t.name), p.name)"
+    " GROUP BY t.name ORDER BY t.name";
 
 static const char outcome_sql[] = "SELECT count(*) FILTER (WHERE applied_at = now()), max(version)"
                                   " FROM cxsink.migrations";
@@ -200,6 +208,18 @@ static void read_versions(struct migrate_run *run, const struct pg_result *resul
                      pg_result_text(result, row, 1));
 }
 
+static void read_privileges(struct migrate_run *run, const struct pg_result *result)
+{
+    struct buf grants = {0};
+    for (int row = 0; row < pg_result_rows(result); row++)
+        buf_printf(&grants, "%sGRANT %s ON %s TO \"%s\"", row > 0 ? "; " : "",
+                   pg_result_text(result, row, 1), pg_result_text(result, row, 0), run->role);
+    if (grants.len > 0)
+        decide(run, STATUS_DENIED, "42501", "role \"%s\" may not write what is cxsink's own: %s",
+               run->role, buf_text(&grants));
+    buf_deinit(&grants);
+}
+
 static size_t pending(const struct migrate_run *run)
 {
     size_t n = 0;
@@ -264,7 +284,8 @@ static bool go_on(struct migrate_run *run)
             snprintf(run->outcome.detail, sizeof(run->outcome.detail),
                      "the database schema is at version %u, newer than this program's %u",
                      run->outcome.version, migrations[n_migrations - 1].version);
-        return true;
+        send_alone(run, STEP_PRIVILEGES, privileges_sql);
+        return false;
     }
     if (run->mode == MIGRATE_VERIFY)
         decide(run, STATUS_INVALID, "",
@@ -312,6 +333,8 @@ void migrate_result(struct migrate_run *run, const struct pg_result *result,
         read_look(run, result);
     } else if (run->step == STEP_VERSIONS) {
         read_versions(run, result);
+    } else if (run->step == STEP_PRIVILEGES) {
+        read_privileges(run, result);
     } else if (run->step == STEP_APPLY && pg_result_columns(result) == 2) {
         run->outcome.applied = (unsigned)strtoul(pg_result_text(result, 0, 0), NULL, 10);
         run->outcome.version = (unsigned)strtoul(pg_result_text(result, 0, 1), NULL, 10);
