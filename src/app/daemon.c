@@ -32,8 +32,9 @@ static void print_faults(const char *path, const struct config_faults *faults)
         char line[16] = ""; // not known of every fault
         if (f->line > 0)
             snprintf(line, sizeof(line), ":%u", f->line);
-        log_error(NULL, "%s%s: %s: %s", path, line, f->pointer[0] ? f->pointer : "(root)",
-                  f->message);
+        // Each fault is a call site of its own, or the log would hold back all but the first few.
+        log_write(LOG_LEVEL_ERROR, NULL, path, (int)i + 1, "%s%s: %s: %s", path, line,
+                  f->pointer[0] ? f->pointer : "(root)", f->message);
     }
 }
 
