@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cxsink check: every fault at once, where it is and what mends it; the same remedies from the daemon."""
+import json
+import re
+import signal
+import socket
+import uuid
+
+import pytest
+
+from support import certificates, commands, daemon, tenant as tenants, wait
+
+PASSWORD = "hunter2-swordfish"
+
+
+def faults(done):
+    """[(file, line, pointer, message)] as printed."""
+    found = re.findall(r"^(.+?):(\d+): (\S+): (.+)$", done.stderr, re.M)
+    assert len(found) == len(done.stderr.splitlines()), done.stderr
+    return [(file, int(line), pointer, message) for file, line, pointer, message in found]
+
+
+def remedies(done):
+    return [sql for found in re.findall(r"(?:mend it with: |: (?=GRANT ))(.+)$", done.stderr, re.M)
+            for sql in found.split("; ")]
+
+
+# --- without servers ---
+
+FAULTY = """{
+  // a comment
+  "shutdown_timout": "30s",
+  "streams": {
+    "one": { "url": "http://example.com/", "schema": "event.json", "table": "events",
+             "max_message": "1 MB?" },
+    "two": { "url": "wss://example.com/x",
+             "auth": "nobody",
+             "table": "event" }
+  },
+  "tables": {
+    "events": {
+      "columns": { "a": "a", "%s": "/b" },
+      "key": ["c"]
+    }
+  },
+  "spool": { "max_bytes": -1 }, /* another */
+  "postgres": { "dsn": { "env": "NO_SUCH_VARIABLE_HERE" } }
+}
+""" % ("n" * 64)
+
+
+def test_every_fault_at_once(cxsink, workdir):
+    """D13 among them: file, line, pointer, and the remedy; the same as JSON; nothing half done."""
+    path = workdir / "cxsink.json"
+    path.write_text(FAULTY)
+    done = cxsink("check", "-c", path)
+    assert done.returncode == 78 and done.stdout == ""
+    found = faults(done)
+    assert {file for file, _, _, _ in found} == {str(path)}
+    assert [line for _, line, _, _ in found] == sorted(line for _, line, _, _ in found)
+    where = {pointer: (line, message) for _, line, pointer, message in found}
+    for pointer, line, word in (("/shutdown_timout", 3, '"shutdown_timeout"'), ("/streams/one/url", 5, "ws"),
+                                ("/streams/one/max_message", 6, "KiB"), ("/streams/two/auth", 8, "nobody"),
+                                ("/streams/two/table", 9, '"events"'), ("/tables/events/columns/a", 13, "JSON Pointer"),
+                                ("/tables/events/columns/" + "n" * 64, 13, "63 bytes"),
+                                ("/tables/events/key/0", 14, "c"), ("/spool/max_bytes", 17, ""),
+                                ("/postgres/dsn", 18, "NO_SUCH_VARIABLE_HERE")):
+        assert pointer in where, (pointer, done.stderr)
+        assert where[pointer][0] == line and word in where[pointer][1], where[pointer]
+    as_json = cxsink("check", "-c", path, "--json")
+    assert as_json.returncode == 78 and as_json.stderr == ""
+    assert [(fault["file"], fault["line"], fault["pointer"], fault["message"])
+            for fault in json.loads(as_json.stdout)] == found
+    # The daemon says the same, and ends with the same code.
+    ran = cxsink("run", "-c", path)
+    assert ran.returncode == 78
+    assert all(f"{path}:{line}: {pointer}: {message}" in ran.stderr for _, line, pointer, message in found)
+
+
+def test_no_json(cxsink, workdir):
+    path = workdir / "cxsink.json"
+    for text, line in (("", 1), ("{\n\n", 3), ("{\n \"a\": 1,\n}", 2), ("[]", 1), ('{"a": "b\n"}', 1)):
+        path.write_text(text)
+        done = cxsink("check", "-c", path)
+        assert done.returncode == 78
+        assert faults(done)[0][1] == line, (text, done.stderr)
+    assert "none.json" in cxsink("check", "-c", workdir / "none.json").stderr
+    assert cxsink("check", "-c", workdir / "none.json").returncode == 78
+
+
+def test_schema_faults(build, workdir):
+    """Each with the schema's own line, beside the line of the configuration that names it."""
+    made = commands.Commands(build, workdir, daemon.config("", streams={"main": {"schema": "event.json"}}))
+    (workdir / "event.json").write_text('{\n  "type": "objekt",\n  "properties": {\n'
+                                        '    "a": { "pattern": "(" },\n    "b": { "minimum": "1" }\n  }\n}\n')
+    done = made.run("check", code=78)
+    found = faults(done)
+    line = next(i for i, text in enumerate(made.path.read_text().splitlines(), 1) if "event.json" in text)
+    assert {(file, at, pointer) for file, at, pointer, _ in found} == {
+        (str(made.path), line, "/streams/main/schema")}
+    for number, pointer in ((2, "/type"), (4, "/properties/a/pattern"), (5, "/properties/b/minimum")):
+        assert any(message.startswith(f"{workdir}/event.json:{number}:") and f" {pointer}: " in message
+                   for _, _, _, message in found), (pointer, done.stderr)
+    (workdir / "event.json").unlink()
+    assert "event.json" in made.run("check", code=78).stderr
+    made.config["streams"]["main"]["schema"] = str(daemon.SCHEMA)
+    made.write()
+    assert "1 stream, 1 table, 0 credentials: all is well" in made.run("check").stdout
+    assert json.loads(made.run("check", "--json").stdout) == []
+
+
+# --- with servers ---
+
+@pytest.fixture
+def checks(build, workdir, database, tenant):
+    made = commands.Commands(build, workdir, daemon.config(database.dsn, tenant))
+    made.database = database
+    made.tenant = tenant
+    return made
+
+
+def test_database_remedies(checks):
+    """Each fault of a table comes with the SQL that mends it: run, all is well."""
+    database = checks.database
+    done = checks.run("check", "--connect", code=78)
+    assert "cxsink migrate" in done.stderr
+    checks.run("migrate")
+    assert "all is well, and the servers answer" in checks.run("check", "--connect").stdout
+    assert len(checks.tenant.token_requests) == 2 and checks.tenant.handshakes[0]["path"] == "/"
+
+    for broken, said in (
+            ("alter table cxone_events drop constraint cxone_events_idempotency_key_key", "no unique index"),
+            ("alter table cxone_events drop column queue_name", 'no column "queue_name"'),
+            ("alter table cxone_events drop column updated_at", 'no column "updated_at"'),
+            ("alter table cxone_events add column other text not null", '"other"'),
+            ("alter table cxone_events drop column duration,"
+             " add column duration int generated always as (1) stored", "GENERATED ALWAYS"),
+            ('alter table cxone_events drop column "timestamp", add column "timestamp" json', "newest_by"),
+            ("drop table cxone_events", "missing"),
+            # Several at once: each is told at once.
+            ("alter table cxone_events drop constraint cxone_events_idempotency_key_key, drop column agent_id,"
+             " drop column disposition", "no unique index")):
+        database.query(broken)
+        done = checks.run("check", "--connect", code=78)
+        assert said in done.stderr, broken
+        assert {pointer for _, _, pointer, _ in faults(done)} == {"/tables/cxone_events"}
+        assert all(line > 1 for _, line, _, _ in faults(done))
+        assert len(remedies(done)) == len(faults(done))
+        for sql in remedies(done):
+            database.query(sql)
+        checks.run("check", "--connect")
+
+    checks.config["tables"]["my table"] = {"columns": {"Id": "/id", "at": "/at"}, "key": ["Id"], "newest_by": "at"}
+    checks.config["streams"]["main"]["table"] = "my table"
+    checks.write()
+    sql, = remedies(checks.run("check", "--connect", code=78))
+    assert sql.startswith('CREATE TABLE "my table"')
+    database.query(sql)
+    checks.run("check", "--connect")
+    database.query('alter table "my table" rename to kept; create view "my table" as select * from kept')
+    assert "view" in checks.run("check", "--connect", code=78).stderr
+
+
+def test_privileges(checks):
+    """A role that may not write: the GRANT that it needs, for tables and for what is cxsink's own."""
+    database = checks.database
+    role = "writer_" + uuid.uuid4().hex[:8]
+    checks.run("migrate")
+    database.query(f"create role {role} login")
+    try:
+        checks.config["postgres"]["dsn"] = database.cluster.dsn(database.name, user=role)
+        checks.write()
+        for _ in range(10):  # what is hidden behind a missing privilege may show afterwards
+            done = checks.run("check", "--connect", code=None)
+            if done.returncode == 0:
+                break
+            assert done.returncode == 78 and remedies(done), done.stderr
+            for sql in remedies(done):
+                assert sql.startswith("GRANT ") and role in sql
+                database.query(sql)
+        assert done.returncode == 0, done.stderr
+        file = checks.file("events.ndjson", [tenants.event("a"), tenants.event("a"), "bad"])
+        checks.run("load", "--stream", "main", file)
+        assert database.count() == 1 and database.dead() == ["json.syntax"]
+        database.query(f"revoke update on cxone_events from {role}; revoke insert (duration) on cxone_events from {role}")
+        database.query(f"revoke insert on cxone_events from {role}")
+        done = checks.run("check", "--connect", code=78)
+        assert "lacks INSERT, UPDATE" in done.stderr
+    finally:
+        database.query(f"drop owned by {role}; drop role {role}")
+
+
+@pytest.fixture(scope="module")
+def guarded(cluster):
+    """A role whose password is asked for."""
+    rules = cluster.data / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text("host all guarded 127.0.0.1/32 scram-sha-256\n" + before)
+    cluster.query(f"create role guarded login superuser password '{PASSWORD}'; select pg_reload_conf()")
+    yield "guarded"
+    rules.write_text(before)
+    cluster.query("select pg_reload_conf()")
+    cluster.query("drop role guarded")
+
+
+def test_passwords_are_never_shown(checks, guarded, make_daemon):
+    """D16: in any form of DSN, wrong or misspelt, by any command and by the daemon, its log, status and audit."""
+    cluster = checks.database.cluster
+    where = f"127.0.0.1:{cluster.port}/{checks.database.name}"
+    right = f"host=127.0.0.1 port={cluster.port} dbname={checks.database.name} user={guarded} password={PASSWORD}"
+    wrong = PASSWORD + "-not"
+    checks.config["postgres"]["dsn"] = right
+    checks.write()
+    checks.run("migrate")
+    checks.run("check", "--connect")
+    checks.config["streams"]["main"]["url"] += f"?token={PASSWORD}"
+    for dsn in (right.replace(PASSWORD, wrong), right + " no_such_option=1", right + f" sslmode={PASSWORD}",
+                f"postgresql://{guarded}:{wrong}@{where}", f"postgresql://{guarded}@{where}?password={wrong}",
+                f"postgresql://{guarded}:{wrong}/x@{where}", right.replace("password=", "pasword="),
+                right.replace(f"dbname={checks.database.name}", "dbname=nowhere"), right + f" sslpassword={wrong}x 'x"):
+        checks.config["postgres"]["dsn"] = dsn
+        checks.write()
+        # An option's value that libpq refuses looks like a server that does not answer.
+        done = checks.run("check", "--connect", code=69 if "sslmode" in dsn else 78)
+        assert PASSWORD not in done.stderr + done.stdout, done.stderr.replace(PASSWORD, "<PASSWORD>")
+        assert "/postgres/dsn" in done.stderr
+    for command in (("dead", "list"), ("migrate",), ("load", "--stream", "main", "-")):
+        checks.config["postgres"]["dsn"] = right.replace(PASSWORD, wrong)
+        checks.write()
+        done = checks.run(*command, code=78, input="")
+        assert PASSWORD not in done.stderr + done.stdout, command
+
+    d = make_daemon({**checks.config, "log": {"level": "debug", "target": "text"}, "state_dir": str(checks.home / "s"),
+                     "runtime_dir": str(checks.home / "r"), "admin": {"listen": "127.0.0.1:0", "token": PASSWORD + "a"}})
+    d.start()
+    wait.until(lambda: any("28P01" in reason for reason in d.status()["reasons"]), 30, "it says that it may not in")
+    assert "28P01" in d.get("/readyz")[1]
+    d.config["postgres"]["dsn"] = right
+    d.write()
+    shown = [d.get(path)[1] for path in ("/readyz", "/api/status", "/metrics")]
+    d.send_signal(signal.SIGHUP)
+    d.wait_ready()
+    assert f"?token={PASSWORD}" in checks.tenant.handshakes[-1]["path"]
+    d.stop()
+    for text in (*shown, d.log(), json.dumps(d.audit())):
+        assert PASSWORD not in text, [line for line in text.splitlines() if PASSWORD in line]
+
+
+def test_token_endpoint(checks):
+    """A token endpoint that refuses is a fault of the configuration; one that is not there is not."""
+    checks.run("migrate")
+    checks.tenant.token_answers += [tenants.respond(401, {"error": "invalid_client",
+                                                          "error_description": "no such client"})]
+    done = checks.run("check", "--connect", code=78)
+    (_, line, pointer, message), = faults(done)
+    assert pointer == "/auth/cxone" and "401" in message and "no such client" in message and line > 1
+    assert "secret" not in message.replace("client_secret", "")
+    checks.tenant.token_answers += [tenants.respond(200, {"access_token": "x", "token_type": "bearer",
+                                                          "expires_in": 60, "scope": "something:else"})]
+    (_, _, pointer, message), = faults(checks.run("check", "--connect", code=78))
+    assert pointer == "/auth/cxone/scope" and "data-actions:read" in message
+    checks.tenant.token_answers += [tenants.respond(503)]
+    (_, _, pointer, _), = faults(checks.run("check", "--connect", code=69))
+    assert pointer == "/auth/cxone"
+
+
+def test_servers_that_cannot_be_reached(checks):
+    """69 when this is all that is wrong; 78 beside a fault of the configuration; all of them at once."""
+    checks.run("migrate")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        port = unused.getsockname()[1]
+        checks.config["auth"]["cxone"]["token_url"] = f"http://127.0.0.1:{port}/token"
+        checks.config["streams"]["main"]["url"] = f"ws://127.0.0.1:{port}/stream"
+        checks.config["postgres"]["dsn"] = f"host=127.0.0.1 port={port} password={PASSWORD}"
+        checks.write()
+        done = checks.run("check", "--connect", code=69)
+        assert [pointer for _, _, pointer, _ in faults(done)] == ["/auth/cxone", "/streams/main/url", "/postgres/dsn"]
+        assert PASSWORD not in done.stderr
+        checks.config["postgres"]["dsn"] = checks.database.dsn
+        checks.write()
+        checks.database.query("drop table cxone_events")
+        done = checks.run("check", "--connect", code=78)
+        assert [pointer for _, _, pointer, _ in faults(done)] == [
+            "/auth/cxone", "/streams/main/url", "/tables/cxone_events"]
+        assert [fault["pointer"] for fault in json.loads(checks.run("check", "--connect", "--json", code=78).stdout)] == [
+            "/auth/cxone", "/streams/main/url", "/tables/cxone_events"]
+
+
+def test_certificates(build, workdir, database):
+    """An authority nobody knows, and a certificate of another host, are faults with a remedy."""
+    authority = certificates.Authority(workdir / "ca")
+    other = certificates.Authority(workdir / "other")
+    with tenants.Tenant(tls=authority.issue("localhost", "DNS:localhost"), host="localhost") as tenant:
+        made = commands.Commands(build, workdir / "c", daemon.config(database.dsn, tenant))
+        made.run("migrate")
+        done = made.run("check", "--connect", code=78)
+        assert [pointer for _, _, pointer, _ in faults(done)] == ["/auth/cxone", "/streams/main/url"]
+        assert done.stderr.count("tls.ca_file") == 2
+        for section in (made.config["auth"]["cxone"], made.config["streams"]["main"]):
+            section["tls"] = {"ca_file": str(authority.pem)}
+        made.write()
+        made.run("check", "--connect")
+        made.config["streams"]["main"]["tls"] = {"ca_file": str(other.pem)}
+        made.config["auth"]["cxone"]["token_url"] = tenant.url("/token").replace("localhost", "127.0.0.1")
+        made.write()
+        done = made.run("check", "--connect", code=78)
+        assert [pointer for _, _, pointer, _ in faults(done)] == ["/auth/cxone", "/streams/main/url"]
+        assert "host name" in done.stderr
+        made.config["streams"]["main"]["tls"] = {"ca_file": str(workdir / "none.pem")}
+        made.write()
+        assert "none.pem" in made.run("check", code=78).stderr
+
+
+def test_daemon_waits_for_the_remedy(checks, make_daemon):
+    """Without its unique index the daemon keeps spooling and says the SQL; once that ran it drains by itself."""
+    checks.run("migrate")
+    checks.database.query("alter table cxone_events drop constraint cxone_events_idempotency_key_key")
+    sql, = remedies(checks.run("check", "--connect", code=78))
+    d = make_daemon(daemon.config(checks.database.dsn, checks.tenant)).start()
+    wait.until(lambda: d.stream()["connected"], 30, "the stream is connected")
+    checks.tenant.send(*[tenants.event(f"k{i}") for i in range(500)], "bad")
+    wait.until(lambda: d.status()["spool"]["events"] == 501, 30, "everything is spooled")
+    status, body = d.get("/readyz")
+    assert status == 503 and sql in json.loads(body)["reasons"][0]
+    assert sql in d.log() and d.get("/healthz")[0] == 200
+    assert d.status()["database"]["state"] == "blocked" and checks.database.count() == 0
+    checks.database.query(sql)
+    d.wait_ready()
+    wait.until(lambda: d.status()["spool"]["events"] == 0, 30, "the spool is drained")
+    assert checks.database.count() == 500 and checks.database.dead() == ["json.syntax"]
+    # And when it goes while the daemon runs.
+    checks.database.query("drop index cxone_events_idempotency_key_idx")
+    checks.tenant.send(*[tenants.event(f"l{i}") for i in range(500)])
+    wait.until(lambda: sql in "".join(d.status()["reasons"]), 30, "it says the SQL again")
+    checks.database.query(sql)
+    d.wait_ready()
+    wait.until(lambda: checks.database.count() == 1000, 30, "the rest is there")
+    assert len(checks.tenant.handshakes) == 2  # one of check, one of the daemon
