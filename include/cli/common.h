@@ -6,6 +6,7 @@
 #include "config/load.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 // -c, else $CXSINK_CONFIG, else /etc/cxsink/cxsink.json.
 const char *cli_config_path(const char *given);
@@ -18,6 +19,9 @@ char *cli_state_dir(const char *given);
 char *cli_runtime_dir(const char *given);
 // FILE:LINE: POINTER: message, one line a fault, or a JSON array with `json`.
 void cli_print_faults(const char *path, const struct config_faults *faults, bool json);
+// Prints a text from outside on stdout so that it cannot steer a terminal: control characters (with
+// `lines` but for line feeds and tabs) and bytes that are not UTF-8 become \xNN.
+void cli_print_plain(const char *text, size_t length, bool lines);
 // Prints "cxsink COMMAND: what; see cxsink COMMAND --help" and returns EXIT_WRONG_USAGE.
 int cli_usage_error(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

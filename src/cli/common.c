@@ -3,6 +3,7 @@
 
 #include "app/daemon.h"
 #include "core/buf.h"
+#include "json/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,6 +89,28 @@ char *cli_runtime_dir(const char *given)
     load_dirs(given, &state_dir, &runtime_dir);
     free(state_dir);
     return runtime_dir;
+}
+
+// Whether it is shown as it is: no control character (C0, DEL, C1), no stray byte.
+static bool is_plain(const char *text, size_t n, bool lines)
+{
+    unsigned char c = (unsigned char)text[0];
+    if (n == 1)
+        return (c >= 0x20 && c != 0x7f) || (lines && (c == '\n' || c == '\t'));
+    return n != 0 && !(c == 0xc2 && (unsigned char)text[1] < 0xa0);
+}
+
+void cli_print_plain(const char *text, size_t length, bool lines)
+{
+    for (size_t i = 0; i < length;) {
+        size_t n = text_utf8_length(text + i, length - i);
+        if (is_plain(text + i, n, lines)) {
+            fwrite(text + i, 1, n, stdout);
+            i += n;
+        } else {
+            printf("\\x%02x", (unsigned)(unsigned char)text[i++]);
+        }
+    }
 }
 
 int cli_usage_error(const char *command, const char *format, ...)

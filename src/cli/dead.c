@@ -30,7 +30,7 @@ static const char help[] =
     "      --since TIME    received at or after (anything PostgreSQL reads as a timestamp)\n"
     "      --until TIME    received before\n"
     "      --replayed      those that were replayed, too (list)\n"
-    "      --limit N       at most N (list: 50 by default)\n"
+    "      --limit N       at most N (list: the newest, 50 by default; replay: the oldest)\n"
     "\n"
     "Exit codes: 0 done; 1 not found, refused again, or PostgreSQL refuses; 64 wrong usage;\n"
     "69 no database; 78 configuration fault.\n";
@@ -77,9 +77,10 @@ static void print_row(void *owner, const struct pg_result *r, int row)
         printf("%s\n", pg_result_text(r, row, 6));
         return;
     }
-    printf("%-8s %-23s %-18s %-26s %9s  %.120s\n", pg_result_text(r, row, 0),
-           pg_result_text(r, row, 1), pg_result_text(r, row, 2), pg_result_text(r, row, 3),
-           pg_result_text(r, row, 4), pg_result_text(r, row, 5));
+    printf("%-8s %-23s %-18s %-26s %9s  ", pg_result_text(r, row, 0), pg_result_text(r, row, 1),
+           pg_result_text(r, row, 2), pg_result_text(r, row, 3), pg_result_text(r, row, 4));
+    cli_print_plain(pg_result_text(r, row, 5), (size_t)pg_result_length(r, row, 5), false);
+    putchar('\n');
 }
 
 static int list(struct database *db, const struct dead_filter *filter, bool json)
@@ -90,8 +91,8 @@ static int list(struct database *db, const struct dead_filter *filter, bool json
     char *sql = mem_printf(
         "select id, to_char(received_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS'),"
         " stream, reason, coalesce(octet_length(payload), 0),"
-        " coalesce(nullif(detail #>> '{0,instance}', '') || ': ', '')"
-        "  || coalesce(detail #>> '{0,message}', ''),"
+        " left(coalesce(nullif(detail #>> '{0,instance}', '') || ': ', '')"
+        "  || coalesce(detail #>> '{0,message}', ''), 120),"
         " json_build_object('id', id, 'received_at', received_at, 'stream', stream,"
         "  'reason', reason, 'detail', detail, 'payload_bytes', octet_length(payload),"
         "  'payload_sha256', encode(payload_sha256, 'hex'), 'replayed_at', replayed_at)::text"
@@ -110,6 +111,19 @@ static int list(struct database *db, const struct dead_filter *filter, bool json
 
 // --- show ---
 
+char *dead_payload(const struct pg_result *r, int row, int column, size_t *length_r)
+{
+    const char *hex = pg_result_text(r, row, column);
+    size_t length = (size_t)pg_result_length(r, row, column) / 2;
+    char *payload = mem_alloc(length + 1);
+    for (size_t i = 0; i < length; i++) {
+        char pair[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
+        payload[i] = (char)strtoul(pair, NULL, 16);
+    }
+    *length_r = length;
+    return payload;
+}
+
 struct shown {
     bool json, found;
 };
@@ -123,18 +137,28 @@ static void print_one(void *owner, const struct pg_result *r, int row)
         return;
     }
     printf("id        %s\nstream    %s\nreceived  %s\nreason    %s\nreplayed  %s\nsha256    %s\n"
-           "detail    %s\npayload\n%s\n",
+           "detail    ",
            pg_result_text(r, row, 0), pg_result_text(r, row, 1), pg_result_text(r, row, 2),
            pg_result_text(r, row, 3),
            pg_result_is_null(r, row, 4) ? "no" : pg_result_text(r, row, 4),
-           pg_result_text(r, row, 5), pg_result_text(r, row, 6), pg_result_text(r, row, 8));
+           pg_result_text(r, row, 5));
+    cli_print_plain(pg_result_text(r, row, 6), (size_t)pg_result_length(r, row, 6), true);
+    if (pg_result_is_null(r, row, 8)) {
+        printf("\npayload   none was kept\n");
+        return;
+    }
+    size_t length;
+    char *payload = dead_payload(r, row, 8, &length);
+    printf("\npayload\n");
+    cli_print_plain(payload, length, true);
+    putchar('\n');
+    free(payload);
 }
 
 static int show(struct database *db, const char *id, bool json)
 {
     struct shown shown = {.json = json};
     struct pg_param param = database_text(id);
-    // A payload that is not text is shown as PostgreSQL escapes bytes.
     static const char sql[] =
         "select id, stream, received_at, reason, replayed_at, encode(payload_sha256, 'hex'),"
         " jsonb_pretty(detail),"
@@ -142,7 +166,7 @@ static int show(struct database *db, const char *id, bool json)
         "  'reason', reason, 'detail', detail, 'payload_base64',"
         "  translate(encode(payload, 'base64'), E'\\n', ''), 'payload_sha256',"
         "  encode(payload_sha256, 'hex'), 'replayed_at', replayed_at)::text,"
-        " encode(payload, 'escape') from cxsink.dead_letters where id = $1::bigint";
+        " encode(payload, 'hex') from cxsink.dead_letters where id = $1::bigint";
     if (!database_query(db, "dead show", sql, &param, 1, print_one, &shown))
         return database_exit_code(db);
     if (!shown.found)
@@ -247,6 +271,8 @@ static int check_request(const struct dead_request *r)
         return cli_usage_error("dead", "replay what? Name ids, filters, or --all");
     if (r->n_ids > 0 && (filtered || r->all))
         return cli_usage_error("dead", "replay takes ids, or filters, not both");
+    if (r->n_ids > 0 && f->limit > 0)
+        return cli_usage_error("dead", "--limit goes with filters or --all, not with ids");
     return 0;
 }
 

@@ -24,6 +24,9 @@ struct dead_request {
 const char *dead_filter_where(void);
 void dead_filter_params(const struct dead_filter *filter, struct pg_param params[5]);
 
+// The bytes of a payload that was selected as hex; to be freed.
+char *dead_payload(const struct pg_result *result, int row, int column, size_t *length_r);
+
 int dead_replay(struct database *db, const struct config *config,
                 const struct dead_request *request);
 

@@ -10,21 +10,27 @@
 #include "core/timer.h"
 #include "dead_priv.h"
 
-#include <signal.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 // Dead letters fetched at a time: with payloads of up to some MiB each this bounds memory.
-#define PAGE "200"
+#define PAGE 200
 #define DATABASE_PATIENCE_US (30 * US_PER_S)
 
 struct letter {
     int64_t id;
     size_t stream; // index into config.streams, or CONFIG_NONE
     enum decode_frame frame;
+    int64_t received_us;
     char *payload; // owned
     size_t length;
 };
+
+// The columns of a letter. The payload comes as hex: two digits a byte.
+#define COLUMNS                                                            \
+    "id, stream, reason, encode(payload, 'hex'), replayed_at is not null," \
+    " (extract(epoch from received_at) * 1000000)::bigint"
 
 struct replay {
     const struct config *config;
@@ -37,7 +43,8 @@ struct replay {
     size_t n_letters, next;
     size_t fetched; // rows of the last page, those left alone too
     int64_t last_id;
-    bool again; // those that were replayed before, too
+    bool again;     // those that were replayed before, too
+    long long left; // at most so many more are looked at; with filters
     uint64_t refused, skipped, before, missing;
     int failure; // exit code: no database any more, or it refuses to be written; 0: none
 };
@@ -69,21 +76,14 @@ static void take_letter(void *owner, const struct pg_result *r, int row)
         p->skipped++;
         return;
     }
-    struct letter *l;
     p->letters = mem_realloc_array(p->letters, p->n_letters + 1, sizeof(*p->letters));
-    l = &p->letters[p->n_letters++];
-    *l =
-        (struct letter){.id = id,
-                        .stream = stream,
-                        .frame = strcmp(reason, "frame.binary") == 0 ? DECODE_BINARY : DECODE_TEXT};
-    // The payload comes as hex: two digits a byte.
-    const char *hex = pg_result_text(r, row, 3);
-    l->length = (size_t)pg_result_length(r, row, 3) / 2;
-    l->payload = mem_alloc(l->length + 1);
-    for (size_t i = 0; i < l->length; i++) {
-        char pair[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
-        l->payload[i] = (char)strtoul(pair, NULL, 16);
-    }
+    struct letter *l = &p->letters[p->n_letters++];
+    bool binary = strcmp(reason, "frame.binary") == 0;
+    *l = (struct letter){.id = id,
+                         .stream = stream,
+                         .frame = binary ? DECODE_BINARY : DECODE_TEXT,
+                         .received_us = atoll(pg_result_text(r, row, 5))};
+    l->payload = dead_payload(r, row, 3, &l->length);
 }
 
 static void drop_letters(struct replay *p)
@@ -95,26 +95,27 @@ static void drop_letters(struct replay *p)
 
 static bool fetch_page(struct replay *p, const struct dead_filter *filter)
 {
-    char after[24];
-    struct pg_param params[6];
-    char *sql =
-        mem_printf("select id, stream, reason, encode(payload, 'hex'), replayed_at is not null"
-                   " from cxsink.dead_letters%s and id > $6::bigint order by id limit " PAGE,
-                   dead_filter_where());
+    char after[24], limit[24];
+    struct pg_param params[7];
+    char *sql = mem_printf("select " COLUMNS " from cxsink.dead_letters%s and id > $6::bigint"
+                           " order by id limit $7::bigint",
+                           dead_filter_where());
     snprintf(after, sizeof(after), "%lld", (long long)p->last_id);
+    snprintf(limit, sizeof(limit), "%lld", p->left < PAGE ? p->left : PAGE);
     dead_filter_params(filter, params);
     params[5] = database_text(after);
+    params[6] = database_text(limit);
     drop_letters(p);
-    bool ok = database_query(p->db, "dead replay", sql, params, 6, take_letter, p);
+    bool ok = database_query(p->db, "dead replay", sql, params, 7, take_letter, p);
+    p->left -= (long long)p->fetched;
     free(sql);
     return ok;
 }
 
 static bool fetch_ids(struct replay *p, char **ids, int n_ids)
 {
-    static const char sql[] = "select id, stream, reason, encode(payload, 'hex'),"
-                              " replayed_at is not null"
-                              " from cxsink.dead_letters where id = any($1::bigint[]) order by id";
+    static const char sql[] = "select " COLUMNS " from cxsink.dead_letters"
+                              " where id = any($1::bigint[]) order by id";
     struct buf list = {0};
     for (int i = 0; i < n_ids; i++)
         buf_printf(&list, "%s%s", i > 0 ? "," : "{", ids[i]);
@@ -139,7 +140,7 @@ static void pump(struct replay *p)
     while (p->next < p->n_letters) {
         const struct letter *l = &p->letters[p->next];
         struct sink_origin origin = {.seq = (uint64_t)l->id,
-                                     .received_us = wall_read_us(),
+                                     .received_us = l->received_us,
                                      .stream = p->config->streams[l->stream].name,
                                      .dead_id = l->id};
         p->next++;
@@ -256,7 +257,11 @@ int dead_replay(struct database *db, const struct config *config,
                 const struct dead_request *request)
 {
     struct config_faults faults = {0};
-    struct replay p = {.config = config, .db = db, .again = request->filter.replayed};
+    long long limit = request->filter.limit;
+    struct replay p = {.config = config,
+                       .db = db,
+                       .again = request->filter.replayed,
+                       .left = limit > 0 ? limit : LLONG_MAX};
     p.schemas = schema_set_load(config, &faults);
     config_faults_locate(config->path, &faults);
     cli_print_faults(config->path, &faults, false);

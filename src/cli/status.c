@@ -140,8 +140,9 @@ static void print_reasons(const struct tape *tape, uint32_t reasons)
         uint32_t r = tape_element(tape, reasons, n);
         if (r == TAPE_NONE || tape->tokens[r].end - tape->tokens[r].start > sizeof(text))
             break;
-        text[text_unescape(tape, r, text)] = '\0';
-        printf("  %s\n", text);
+        printf("  ");
+        cli_print_plain(text, text_unescape(tape, r, text), false);
+        putchar('\n');
     }
 }
 

@@ -126,3 +126,42 @@ def test_load_of_many_files_goes_on_in_the_middle(build, workdir, database):
     assert "1 inserted" in made.run(*load).stdout
     assert list(workdir.glob("state/load/*")) == []
     assert "5 unchanged" in made.run(*load).stdout
+
+
+# --- dead letters ---
+
+def test_dead_letters_of_any_bytes(build, workdir, database):
+    """Shown as they were received, but for what would steer the terminal; the exact bytes are in --json."""
+    made = commands.Commands(build, workdir, daemon.config(database.dsn))
+    path = workdir / "events.ndjson"
+    path.write_bytes(json.dumps(tenants.event("a", **{"\u001b[31m\n": 1})).encode() + b"\n"
+                     + 'back\\slash Grüße \u009b31m'.encode() + b" \x1b[2J \xff\n")
+    made.run("load", "--stream", "main", path)
+    listed = made.run("dead", "list").stdout
+    assert len(listed.splitlines()) == 3 and "\x1b" not in listed and "\\x1b[31m\\x0a" in listed
+    ids = dict(database.query("select reason, id from cxsink.dead_letters"))
+    shown = made.run("dead", "show", ids["schema.additionalProperties"]).stdout
+    assert json.dumps(tenants.event("a", **{"\u001b[31m\n": 1})) in shown
+    shown = made.run("dead", "show", ids["json.syntax"]).stdout
+    assert "back\\slash Grüße \\xc2\\x9b31m \\x1b[2J \\xff\n" in shown and "\x1b" not in shown
+    database.query("update cxsink.dead_letters set payload = null, payload_sha256 = null")
+    assert "none was kept" in made.run("dead", "show", ids["json.syntax"]).stdout
+
+
+def test_dead_replay_of_some(build, workdir, database):
+    """--limit is kept over pages; the stream's last event stays when it was received, not when it was replayed."""
+    made = commands.Commands(build, workdir, daemon.config(database.dsn))
+    schema = json.loads(daemon.SCHEMA.read_text())
+    schema["properties"]["type"]["enum"].append("voice")
+    (workdir / "event.json").write_text(json.dumps(schema))
+    made.run("load", "--stream", "main", made.file("events.ndjson", [
+        tenants.event("good"), *[tenants.event(f"v{i:03}", type="voice") for i in range(300)]]))
+    made.config["streams"]["main"]["schema"] = "event.json"
+    made.write()
+    received = database.value("select max(received_at) from cxsink.dead_letters")
+    assert "250 replayed, 0 refused" in made.run("dead", "replay", "--all", "--limit", 250).stdout
+    assert database.count() == 251
+    assert "1 replayed, 0 refused" in made.run("dead", "replay", "--stream", "main", "--limit", 1).stdout
+    assert database.count() == 252
+    assert database.value("select last_event_at from cxsink.stream_state where stream = 'main'") <= received
+    made.run("dead", "replay", 1, "--limit", 1, code=64)
