@@ -25,7 +25,7 @@ stream := session session_end session_rx session_watch url ws ws_event
 pg := catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate notify prepare sink transact upsert writer writer_isolate
 ops := admin admin_address audit metrics
-app := certificates daemon flow pipeline report streams
+app := addresses certificates daemon flow pipeline report streams
 cli := check check_connect common database dead dead_replay load load_position load_progress main migrate run spool status validate
 sim := control event main server tokens
 

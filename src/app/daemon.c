@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/daemon.h"
 
+#include "app/addresses.h"
 #include "app/certificates.h"
 #include "core/fsio.h"
 #include "core/log.h"
@@ -38,7 +39,7 @@ static void print_faults(const char *path, const struct config_faults *faults)
     }
 }
 
-// Reads configuration and schemas, and looks at the TLS files; logs every fault of them.
+// Reads configuration and schemas, and looks at TLS files and addresses; logs every fault of them.
 static struct config *load_config(const char *path, struct schema_set **schemas_r)
 {
     struct config_faults faults = {0};
@@ -46,6 +47,7 @@ static struct config *load_config(const char *path, struct schema_set **schemas_
     if (config != NULL) {
         *schemas_r = schema_set_load(config, &faults);
         certificates_check(config, &faults);
+        addresses_check(config, &faults);
     }
     if (config != NULL && faults.count > 0) {
         config_faults_locate(path, &faults);
@@ -138,7 +140,8 @@ static void take_config(struct daemon *d, struct config *config, struct schema_s
 static void name_restarts(struct daemon *d, const struct config *config)
 {
     struct buf names = {0};
-    config_restart_needed(d->ref->config, config, &names);
+    // Those of the start are in force, whatever reloads said since.
+    config_restart_needed(d->admin_ref->config, config, &names);
     if (names.len > 0)
         log_warn(NULL, "changed, but taken only by a restart: %s", buf_text(&names));
     buf_deinit(&names);

@@ -48,7 +48,6 @@ struct app_stream {
     struct token_waiter *waiter;
     struct session *session;
     uint64_t pending;      // appended since the last group commit
-    uint64_t received;     // since the start
     int64_t last_event_us; // wall clock, 0: none yet
     bool starved;          // the spool had no room for a message
     struct metric_series *received_events, *received_bytes, *connected;

@@ -63,7 +63,6 @@ static void count_received(struct daemon *d)
 {
     for (size_t i = 0; i < d->n_streams; i++) {
         struct app_stream *s = d->streams[i];
-        s->received += s->pending;
         metric_add(s->received_events, (double)s->pending);
         s->pending = 0;
     }

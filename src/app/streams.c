@@ -85,6 +85,7 @@ static void destroy_token(struct app_token **pointer)
         return;
     *pointer = NULL;
     token_destroy(&t->token);
+    metric_set(t->expiry, 0);
     config_ref_drop(&t->ref);
     free(t);
 }
@@ -117,13 +118,6 @@ static void on_token_refused(void *owner, const char *bearer)
         token_invalidate(s->token->token, bearer);
 }
 
-static void on_session_state(void *owner, enum session_state from, enum session_state to)
-{
-    struct app_stream *s = owner;
-    log_debug(&(struct log_fields){.stream = s->name}, "%s -> %s", session_state_name(from),
-              session_state_name(to));
-}
-
 static void on_connected(void *owner)
 {
     struct app_stream *s = owner;
@@ -153,7 +147,6 @@ static const struct session_callbacks session_callbacks = {
     .message = on_message,
     .need_token = on_need_token,
     .token_refused = on_token_refused,
-    .state = on_session_state,
     .connected = on_connected,
     .ended = on_ended,
 };
@@ -191,6 +184,7 @@ static void destroy_stream(struct app_stream **pointer)
     token_cancel(&s->waiter);
     session_destroy(&s->session);
     metric_set(s->connected, 0);
+    metric_add(s->received_events, (double)s->pending); // the next commit has them
     config_ref_drop(&s->ref);
     free(s);
 }
@@ -241,11 +235,24 @@ static struct app_stream *find_kept(struct daemon *d, const struct config_stream
     return NULL;
 }
 
+// A reload takes it away, or another with other settings takes its place.
+static void tell_removed(struct daemon *d, const struct app_stream *s)
+{
+    if (s->connected->value == 0)
+        return;
+    struct audit_field fields[] = {{"code", "reload"}};
+    metric_add(metric_series(METRIC_STREAM_DISCONNECTS, s->name, fields[0].value), 1);
+    audit_write(d->audit, "stream.disconnected", s->name, fields, 1);
+}
+
 static void replace_streams(struct daemon *d, struct app_stream **streams, size_t count)
 {
     for (size_t i = 0; i < d->n_streams; i++) {
-        if (!listed((void *const *)streams, count, d->streams[i]))
-            destroy_stream(&d->streams[i]);
+        if (listed((void *const *)streams, count, d->streams[i]))
+            continue;
+        if (streams != NULL) // else it is the end
+            tell_removed(d, d->streams[i]);
+        destroy_stream(&d->streams[i]);
     }
     free(d->streams);
     d->streams = streams;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cxsink check: everything about the configuration that can be known before the daemon runs.
+#include "app/addresses.h"
 #include "app/certificates.h"
 #include "app/daemon.h"
 #include "app/pipeline.h"
@@ -40,8 +41,10 @@ static int check(const char *path, bool connect, bool json)
     struct config_faults faults = {0};
     struct config *config = config_load(path, &faults);
     struct schema_set *schemas = config != NULL ? schema_set_load(config, &faults) : NULL;
-    if (config != NULL)
+    if (config != NULL) {
         certificates_check(config, &faults);
+        addresses_check(config, &faults);
+    }
     size_t unreachable = 0;
     if (faults.count == 0 && connect)
         unreachable = check_connect(config, &faults);

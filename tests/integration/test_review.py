@@ -165,3 +165,59 @@ def test_dead_replay_of_some(build, workdir, database):
     assert database.count() == 252
     assert database.value("select last_event_at from cxsink.stream_state where stream = 'main'") <= received
     made.run("dead", "replay", 1, "--limit", 1, code=64)
+
+
+# --- reloads ---
+
+@pytest.fixture
+def reload():
+    """reload(d, "taken" or "refused"): writes the configuration, and waits for what becomes of it."""
+    def run(d, result="taken"):
+        def count():
+            return sum(entry["event"] == "config.reload" and entry["result"] == result for entry in d.audit())
+        before = count()
+        d.write()
+        d.send_signal(signal.SIGHUP)
+        wait.until(lambda: count() > before, 30, f"the reload is {result}")
+    return run
+
+
+def test_settings_that_wait_for_a_restart(database, tenant, make_daemon, reload):
+    """Named at each reload for as long as they differ from what is in force."""
+    d = make_daemon(daemon.config(database.dsn, tenant)).start().wait_up()
+    for listen, told in (("127.0.0.1:1", 1), ("127.0.0.1:1", 2), ("127.0.0.1:0", 2)):
+        d.config["admin"]["listen"] = listen
+        reload(d)
+        assert d.log().count("only by a restart: admin.listen") == told
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1/" + "x" * 2100, f"wss://{'a' * 60}.{'b' * 60}.example/", "ws://a%20b/"],
+                         ids=["long", "host", "name"])
+def test_addresses_that_no_stream_can_have(database, tenant, make_daemon, cxsink, reload, url):
+    """Found by check, and before a reload takes the stream away that is there."""
+    d = make_daemon(daemon.config(database.dsn, tenant)).start().wait_ready()
+    d.config["streams"]["main"]["url"] = url
+    reload(d, "refused")
+    assert "/streams/main/url" in d.log()
+    tenant.send(tenants.event("after"))
+    wait.until(lambda: database.count() == 1, 20, "the stream goes on")
+    for command in ("check", "run"):
+        done = cxsink(command, "-c", d.path)
+        assert done.returncode == 78 and "/streams/main/url: the URL" in done.stderr, done.stderr
+        assert "x" * 100 not in done.stderr
+
+
+def test_what_a_reload_removes(database, tenant, make_daemon, reload):
+    """A stream that goes is disconnected, a credential that goes has no expiry; both are told."""
+    d = make_daemon(daemon.config(database.dsn, tenant, streams={"other": {
+        "url": tenant.ws_url("/stream/other"), "table": "cxone_events"}})).start().wait_ready()
+    expiry = 'cxsink_token_expiry_timestamp_seconds{auth="cxone"}'
+    assert d.metrics()[expiry] > time.time()
+    del d.config["auth"], d.config["streams"]["main"]
+    reload(d)
+    ended = [entry for entry in d.audit() if entry["event"] == "stream.disconnected"]
+    assert [(entry["stream"], entry["code"]) for entry in ended] == [("main", "reload")]
+    metrics = d.metrics()
+    assert metrics[expiry] == 0 and metrics['cxsink_stream_connected{stream="main"}'] == 0
+    assert metrics['cxsink_stream_disconnects_total{stream="main",code="reload"}'] == 1
+    assert metrics['cxsink_stream_connected{stream="other"}'] == 1
