@@ -49,7 +49,8 @@ def busy(database, tenant, make_daemon):
     d = make_daemon(settings).start().wait_ready()
     events = [tenants.event(f"k{i}") for i in range(50)]
     tenant.send(*events, *events, "bad", tenants.event('quote"\\', extra=1))
-    wait.until(lambda: d.status()["spool"]["events"] == 0 and d.stream()["received"] == 102, 30, "all is stored")
+    wait.until(lambda: d.stream()["received"] == 102, 30, "all is received")
+    wait.until(lambda: d.status()["spool"]["events"] == 0, 30, "all is stored")
     return d
 
 
