@@ -16,7 +16,6 @@
 // What may be on its way and lost with a broken connection: events of this many bytes are sent
 // again after one.
 #define REDELIVERY_BYTES (8u << 20)
-#define PACE_US (2 * US_PER_MS)
 #define BODY_MAX 65536
 
 enum speech { SPEAKING, SILENT, CLOSING };
@@ -219,7 +218,8 @@ static void count(struct sim *sim, uint64_t n, enum sim_kind kind)
 static uint64_t allowance(struct sim *sim)
 {
     const struct sim_settings *s = &sim->settings;
-    uint64_t left = s->count == 0 ? UINT64_MAX : s->count - sim->counts.next;
+    uint64_t next = sim->counts.next;
+    uint64_t left = s->count == 0 ? UINT64_MAX : s->count > next ? s->count - next : 0;
     if (s->paused)
         return 0;
     if (s->rate <= 0)

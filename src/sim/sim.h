@@ -83,8 +83,8 @@ bool sim_query(struct lws *wsi, const char *name, char *value, unsigned size);
 
 // server.c
 bool sim_listen(struct sim *sim);
-enum sim_action { SIM_CLOSE, SIM_RESET, SIM_SILENCE, SIM_SPEAK, SIM_GARBAGE, SIM_RAW };
-// To every connected client. `code` and `text` for SIM_CLOSE; `text` the bytes of SIM_RAW.
+enum sim_action { SIM_CLOSE, SIM_RESET, SIM_SILENCE, SIM_SPEAK, SIM_GARBAGE };
+// To every connected client. `code` and `text` are for SIM_CLOSE.
 void sim_act(struct sim *sim, enum sim_action action, int code, const char *text);
 // After rate, count or pause changed: clients go on.
 void sim_wake(struct sim *sim);

@@ -113,8 +113,9 @@ int sim_token_answer(struct sim *sim, struct lws *wsi, const char *body, struct 
 {
     struct sim_fault *fault = &sim->token_fault;
     char scope[VALUE_MAX] = "", grant[VALUE_MAX] = "";
-    if (fault->times > 0) {
-        fault->times--;
+    bool faulty = fault->times > 0 && (fault->status != 0 || fault->body[0] != '\0');
+    fault->times -= fault->times > 0;
+    if (faulty) { // else it is only late
         buf_append_text(out, fault->body[0] ? fault->body : "{\"error\":\"simulated\"}");
         return fault->status != 0 ? fault->status : 200;
     }

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ends that are not quite orderly, and commands as an operator meets them."""
+import asyncio
 import hashlib
 import json
 import resource
 import signal
 import subprocess
 import time
+import urllib.request
 
+import aiohttp
 import pytest
 
-from support import commands, daemon, tenant as tenants, wait
+from support import commands, daemon, sim, tenant as tenants, wait
 
 NOWHERE = "host=127.0.0.1 port=9 user=nobody dbname=none"
 
@@ -221,3 +224,29 @@ def test_what_a_reload_removes(database, tenant, make_daemon, reload):
     assert metrics[expiry] == 0 and metrics['cxsink_stream_connected{stream="main"}'] == 0
     assert metrics['cxsink_stream_disconnects_total{stream="main",code="reload"}'] == 1
     assert metrics['cxsink_stream_connected{stream="other"}'] == 1
+
+
+# --- the simulator ---
+
+def test_simulated_count_that_is_passed_already(build, tmp_path):
+    """A smaller count than was sent is the end of it."""
+    async def run(server):
+        async with aiohttp.ClientSession() as session, session.ws_connect(server.ws_url("/s")) as socket:
+            for _ in range(100):
+                await socket.receive(timeout=20)
+            server.post("/sim/set?count=50")
+            server.post("/sim/close?code=1000")
+            return (await socket.receive(timeout=20)).type
+    with sim.Sim(build, tmp_path, "--no-auth", "--count", 100) as server:
+        assert asyncio.run(run(server)) == aiohttp.WSMsgType.CLOSE
+        assert server.stats()["sent"] == 100
+
+
+def test_simulated_token_that_is_late(build, tmp_path):
+    """A delay alone is no wrong answer."""
+    with sim.Sim(build, tmp_path) as server:
+        server.post("/sim/token?delay=0.3&times=1")
+        since = time.monotonic()
+        with urllib.request.urlopen(server.url("/token"), data=b"grant_type=client_credentials", timeout=20) as answer:
+            assert "access_token" in json.loads(answer.read())
+        assert time.monotonic() - since >= 0.3
