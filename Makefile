@@ -186,9 +186,10 @@ install: all
 	install -D -m 0755 $(BUILD)/cxsink $(DESTDIR)$(PREFIX)/bin/cxsink
 	install -D -m 0755 $(BUILD)/cxsink-sim $(DESTDIR)$(PREFIX)/bin/cxsink-sim
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's,/usr/bin/cxsink,$(PREFIX)/bin/cxsink,' systemd/cxsink.service \
+	sed 's,/usr/\(bin\|share\)/cxsink,$(PREFIX)/\1/cxsink,' systemd/cxsink.service \
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/cxsink.service
 	install -D -m 0644 config/cxsink.json $(DESTDIR)$(PREFIX)/share/cxsink/cxsink.json
+	install -D -m 0644 config/settings.md $(DESTDIR)$(PREFIX)/share/cxsink/settings.md
 	install -D -m 0644 config/cxsink.schema.json $(DESTDIR)$(PREFIX)/share/cxsink/cxsink.schema.json
 	install -D -m 0644 config/schemas/cxone-event.json \
 	  $(DESTDIR)$(PREFIX)/share/cxsink/schemas/cxone-event.json
