@@ -18,7 +18,7 @@ static const char help[] =
     "A CXone tenant in one process: token endpoint (any path with \"token\" in it), event stream\n"
     "(any other path, over WebSocket), faults on request.\n"
     "\n"
-    "  --listen HOST:PORT     where (default 127.0.0.1:8080; port 0 takes a free one)\n"
+    "  --listen HOST:PORT     an IPv4 address (default 127.0.0.1:8080; port 0 takes a free one)\n"
     "  --port-file FILE       write the port in use there\n"
     "  --cert FILE --key FILE TLS with this certificate and key (PEM)\n"
     "  --client-id ID --client-secret SECRET   only this client gets a token (default: any)\n"

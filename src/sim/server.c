@@ -5,11 +5,13 @@
 
 #include "core/mem.h"
 
+#include <arpa/inet.h>
 #include <libwebsockets.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 // Bytes of frames handed to libwebsockets in one go.
 #define CHUNK (64u << 10)
@@ -368,9 +370,27 @@ static const struct lws_protocols protocols[] = {
     {0},
 };
 
+// libwebsockets 4.3 tries for ever to bind where it may not (a port below 1024, say).
+static bool may_bind(const char *host, int port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int one = 1;
+    if (inet_pton(AF_INET, host, &at.sin_addr) != 1)
+        return false;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    bool bound = bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
+    close(fd);
+    return bound;
+}
+
 bool sim_listen(struct sim *sim)
 {
     const struct sim_settings *s = &sim->settings;
+    if (!may_bind(s->host, s->port))
+        return false;
     struct lws_context_creation_info info = {
         .vhost_name = "sim",
         .port = s->port,

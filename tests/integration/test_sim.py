@@ -66,6 +66,13 @@ def test_a_port_that_is_taken(build, make_sim):
     assert done.returncode == 69 and str(port) in done.stderr
 
 
+@pytest.mark.parametrize("address", ["192.0.2.1:8080", "lo:8080", "localhost:8080"])
+def test_an_address_that_is_not_ours(build, address):
+    """libwebsockets 4.3 tries the first for ever."""
+    done = subprocess.run([str(build / "cxsink-sim"), "--listen", address], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 69 and "cannot listen" in done.stderr
+
+
 def test_token_variants(make_sim):
     """Every place where a client's id and secret may stand; a wrong one is refused, with words."""
     server = make_sim("--client-id", "the id", "--client-secret", "s=1&2+", "--expires-in", "60")
