@@ -74,8 +74,8 @@ static bool fill(struct load *l)
     return true;
 }
 
-// The next line without its line feed; false at the end. A line longer than max_message is handed
-// out as far as that when it is long enough to know.
+// The next line without its line feed, whole, whatever its length; false at the end, or where a
+// line does not fit the window.
 static bool next_line(struct load *l, char **line_r, size_t *length_r, uint64_t *next_r)
 {
     size_t looked = 0;
@@ -109,7 +109,6 @@ static enum sink_push push_line(struct load *l, const char *line, size_t length)
                                  .received_us = loop_wall_us(l->loop),
                                  .stream = l->config->streams[l->stream].name};
     size_t taken = too_large && length > 65536 ? 65536 : length;
-    l->lines++;
     return pipeline_push(l->pipeline, l->stream, too_large ? DECODE_TOO_LARGE : DECODE_TEXT, line,
                          taken, &origin);
 }

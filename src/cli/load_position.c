@@ -27,8 +27,14 @@ void load_save_position(struct load *l)
     char *text = mem_printf("%llu %llu %s\n", (unsigned long long)l->inode,
                             (unsigned long long)l->acked, source);
     if (fsio_make_dirs(dir, 0700, &st) != STATUS_OK ||
-        fsio_write_file(path, text, strlen(text), 0600, &st) != STATUS_OK)
-        fprintf(stderr, "cxsink load: cannot keep the position: %s\n", st.detail);
+        fsio_write_file(path, text, strlen(text), 0600, &st) != STATUS_OK) {
+        l->resumable = false; // said once, not at every tick
+        load_clear_progress(l);
+        fprintf(stderr,
+                "cxsink load: cannot keep the position: %s; loading on, but a load that is stopped "
+                "will start from the beginning\n",
+                st.detail);
+    }
     free(text);
     free(dir);
     free(path);

@@ -33,7 +33,7 @@ struct load {
     bool drained;   // every line was pushed
     bool stopping;  // asked to stop
     bool failed;    // the input could not be read to its end
-    uint64_t lines, rejected;
+    uint64_t rejected;
     // machinery
     struct loop *loop;
     struct resolver *resolver;
@@ -49,6 +49,7 @@ struct load {
 // The same file of the same stream, unchanged, is the same source: loaded again, its dead letters
 // are not doubled. Once it has changed, the line at an offset is another event.
 void load_name_source(struct load *load, const char *real_path, const struct stat *info);
+// When it cannot be kept, says so and makes the load one that is not resumable.
 void load_save_position(struct load *load);
 // Of a file of a command that is done with all of its files; `common` has configuration and stream.
 void load_forget_position(const struct load *common, const char *file);
