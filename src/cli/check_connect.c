@@ -8,6 +8,7 @@
 #include "pg/catalog.h"
 #include "pg/conn.h"
 #include "pg/migrate.h"
+#include "stream/url.h"
 
 #include <stdlib.h>
 
@@ -212,13 +213,11 @@ static void probe_streams(struct probe *p)
     for (size_t i = 0; i < p->config->n_streams; i++) {
         struct tls_probe *t = &p->streams[i];
         *t = (struct tls_probe){.probe = p, .config = &p->config->streams[i]};
-        // ws:// becomes http://, wss:// https://; the root, so that no event is asked for.
-        const char *rest = strstr(t->config->url, "://");
-        size_t host = rest != NULL ? strcspn(rest + 3, "/?#") : 0;
-        if (rest == NULL)
-            continue;
-        char *url =
-            mem_printf("http%s://%.*s/", t->config->url[2] == 's' ? "s" : "", (int)host, rest + 3);
+        struct ws_url parts;
+        if (ws_url_parse(t->config->url, &parts, NULL) != STATUS_OK)
+            continue; // has its fault already
+        // The root, so that no event is asked for.
+        char *url = mem_printf("http%s://%s/", parts.tls ? "s" : "", parts.authority);
         struct http_options options = {
             .method = "GET",
             .url = url,

@@ -12,7 +12,7 @@ import urllib.request
 import aiohttp
 import pytest
 
-from support import commands, daemon, sim, tenant as tenants, wait
+from support import certificates, commands, daemon, sim, tenant as tenants, wait
 
 NOWHERE = "host=127.0.0.1 port=9 user=nobody dbname=none"
 
@@ -112,6 +112,21 @@ def test_common_options(cxsink):
     for args in ([], ["nonsense"], ["-x"], ["--nonsense"], ["-c", "x"], ["run", "--nonsense"], ["run", "x"]):
         done = cxsink(*args)
         assert done.returncode == 64 and "cxsink" in done.stderr and done.stdout == "", args
+
+
+def test_check_of_an_address_in_capitals(build, workdir, database):
+    """WSS:// is wss://: checked over TLS."""
+    authority = certificates.Authority(workdir / "ca")
+    with tenants.Tenant(tls=authority.issue("localhost", "DNS:localhost"), host="localhost") as tenant:
+        settings = daemon.config(database.dsn, streams={"main": {"tls": {"ca_file": str(authority.pem)}}})
+        made = commands.Commands(build, workdir / "c", settings)
+        made.config["streams"]["main"]["url"] = tenant.ws_url("/stream/main").replace("wss:", "WSS:")
+        made.write()
+        made.run("migrate")
+        made.run("check", "--connect")
+        made.config["streams"]["main"]["tls"] = {}
+        made.write()
+        assert "certificate" in made.run("check", "--connect", code=78).stderr
 
 
 # --- load ---
