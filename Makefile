@@ -66,7 +66,7 @@ obj := $(BUILD)/obj
 lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
 
-.PHONY: all help demo check check-sanitized bench bench-micro bench-sink bench-stream install clean \
+.PHONY: all help demo check check-sanitized valgrind soak bench bench-micro bench-sink bench-stream install clean \
         format unit unit-build integration packages
 .DELETE_ON_ERROR:
 all: $(BUILD)/cxsink $(BUILD)/cxsink-sim
@@ -174,6 +174,13 @@ bench-micro: $(micro:%=$(BUILD)/bench/bench_%)
 bench-sink bench-stream: bench-%: $(BUILD)/bench/bench_%
 	@$<
 
+# The daemon under valgrind through everything that happens to it; ten million events (SOAK_EVENTS).
+valgrind soak:
+	@sh tests/tools/packages.sh check
+	@$(MAKE) --no-print-directory -j$(jobs) all
+	@cd tests/integration && CXSINK_BUILD=$(abspath $(BUILD)) CXSINK_WAIT_FACTOR=5 \
+	  $(if $(SOAK_EVENTS),SOAK_EVENTS=$(SOAK_EVENTS)) $(pytest) -s $@_run.py
+
 bench:
 	@sh tests/tools/packages.sh bench
 	@$(MAKE) --no-print-directory -j$(jobs) all
@@ -200,6 +207,7 @@ help:
 	@echo "make unit | integration | check-sanitized   parts of check (TESTS=... for pytest)"
 	@echo "make bench      the measurements (BENCH=... chooses)"
 	@echo "make bench-micro | bench-sink | bench-stream   one part alone"
+	@echo "make valgrind   leaks and invalid accesses;  make soak   10 million events (SOAK_EVENTS=...)"
 	@echo "make install    DESTDIR=, PREFIX=/usr/local"
 	@echo "make format     clang-format;  make clean"
 
