@@ -66,8 +66,8 @@ obj := $(BUILD)/obj
 lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
 
-.PHONY: all help demo check check-sanitized valgrind soak bench bench-micro bench-sink bench-stream install clean \
-        format unit unit-build integration packages
+.PHONY: all help demo check check-sanitized valgrind soak bench bench-micro bench-sink bench-stream \
+        install clean format unit unit-build integration packages
 .DELETE_ON_ERROR:
 all: $(BUILD)/cxsink $(BUILD)/cxsink-sim
 
@@ -134,7 +134,7 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call archives_below,$$(*D))
 unit-build: $(unit_tests)
 
 unit: $(unit_tests)
-	@sh tests/tools/run-unit.sh $(unit_tests)
+	@sh tests/tools/run-unit.sh $(jobs) $(unit_tests)
 
 # --- what installs packages, tests, shows --------------------------------------------------------
 python := /usr/bin/python3
