@@ -321,10 +321,11 @@ def test_daemon_waits_for_the_remedy(checks, make_daemon):
     wait.until(lambda: d.stream()["connected"], 30, "the stream is connected")
     checks.tenant.send(*[tenants.event(f"k{i}") for i in range(500)], "bad")
     wait.until(lambda: d.status()["spool"]["events"] == 501, 30, "everything is spooled")
+    wait.until(lambda: d.status()["database"]["state"] == "blocked", 30, "the table was looked at")
     status, body = d.get("/readyz")
     assert status == 503 and sql in json.loads(body)["reasons"][0]
     assert sql in d.log() and d.get("/healthz")[0] == 200
-    assert d.status()["database"]["state"] == "blocked" and checks.database.count() == 0
+    assert checks.database.count() == 0
     checks.database.query(sql)
     d.wait_ready()
     wait.until(lambda: d.status()["spool"]["events"] == 0, 30, "the spool is drained")
