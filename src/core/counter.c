@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double seconds_bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-                                        1,     2.5,    5,     10,   30,    60,   300, 1800};
+static const double seconds_bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025,
+                                        0.05,  0.1,    0.25,  0.5,  1,     2.5,  5,
+                                        10,    30,     60,    300,  1800};
 static const double short_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                       0.05,   0.1,     0.25,   0.5,   1,      2.5,   5};
 static const double count_bounds[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000};
