@@ -9,7 +9,7 @@
 
 // A group commit happens when this much is pending, or this long after the first append.
 #define COMMIT_BYTES (512u << 10)
-#define COMMIT_DELAY_US (2 * US_PER_MS)
+#define COMMIT_DELAY_US US_PER_MS
 // After a failed write or read of the spool.
 #define RETRY_DELAY_US US_PER_S
 // Records decoded in one go before the loop looks at its sockets again.
