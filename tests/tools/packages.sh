@@ -37,7 +37,6 @@ for package in $wanted; do
 done
 [ -n "$missing" ] || exit 0
 
-echo "packages: installing$missing"
 as_root=""
 if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || {
@@ -46,6 +45,7 @@ if [ "$(id -u)" -ne 0 ]; then
     }
     as_root=sudo
 fi
+echo "packages: installing$missing"
 # PostgreSQL is started by the tests and the demo themselves: no cluster is made at installation.
 if ! dpkg-query -W -f '${db:Status-Status}' postgresql-common 2>/dev/null | grep -q '^installed'; then
     $as_root mkdir -p /etc/postgresql-common
