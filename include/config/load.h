@@ -62,6 +62,11 @@ struct config_auth {
     struct config_tls tls;
 };
 
+// How schemas are read: options of schema/compile by value.
+enum config_draft { DRAFT_2020_12, DRAFT_2019_09, DRAFT_7, DRAFT_6, DRAFT_4 };
+enum config_formats { FORMATS_ASSERT, FORMATS_ANNOTATE };
+enum config_strict { STRICT_TYPOS, STRICT_ALL, STRICT_OFF };
+
 enum config_normal_close { NORMAL_CLOSE_RECONNECT, NORMAL_CLOSE_STOP };
 
 struct config_stream {
@@ -71,6 +76,9 @@ struct config_stream {
     size_t table; // index into config.tables
     struct config_pairs headers;
     char *schema; // absolute path; NULL: no validation
+    enum config_draft schema_draft;
+    enum config_formats formats;
+    enum config_strict schema_strict;
     uint64_t max_message;
     int64_t ping_interval_us, ping_timeout_us; // interval 0: no pings
     int64_t idle_timeout_us;                   // 0: off
@@ -143,6 +151,7 @@ struct config {
     size_t n_auth;
     struct config_stream *streams;
     size_t n_streams;
+    struct config_pairs schemas; // URI without fragment, absolute path of a file or directory
     struct config_table *tables;
     size_t n_tables;
     struct config_spool spool;

@@ -19,13 +19,28 @@ struct schema_set {
 // --- schemas ---
 
 static void add_schema_faults(const struct config_stream *stream, const char *pointer,
-                              const struct schema_fault *found, size_t count,
-                              struct config_faults *faults)
+                              const struct schema_faults *found, struct config_faults *faults)
 {
-    for (size_t i = 0; i < count && i < SCHEMA_FAULTS_MAX; i++)
-        config_faults_add(faults, 0, pointer, "%s:%u:%u: %s: %s", stream->schema, found[i].line,
-                          found[i].column, found[i].pointer[0] ? found[i].pointer : "(root)",
-                          found[i].message);
+    for (size_t i = 0; i < found->count && i < found->max; i++) {
+        const struct schema_fault *f = &found->list[i];
+        config_faults_add(faults, 0, pointer, "%s:%u:%u: %s: %s", stream->schema, f->line,
+                          f->column, f->pointer[0] ? f->pointer : "(root)", f->message);
+    }
+}
+
+static struct schema_options options_of(const struct config_stream *stream)
+{
+    static const enum schema_draft drafts[] = {
+        [DRAFT_2020_12] = SCHEMA_DRAFT_2020_12,
+        [DRAFT_2019_09] = SCHEMA_DRAFT_2019_09,
+        [DRAFT_7] = SCHEMA_DRAFT_7,
+        [DRAFT_6] = SCHEMA_DRAFT_6,
+        [DRAFT_4] = SCHEMA_DRAFT_4,
+    };
+    return (struct schema_options){
+        .draft = drafts[stream->schema_draft],
+        .annotate_formats = stream->formats == FORMATS_ANNOTATE,
+    };
 }
 
 static struct schema *load_schema(const struct config_stream *stream, struct config_faults *faults)
@@ -34,18 +49,16 @@ static struct schema *load_schema(const struct config_stream *stream, struct con
     struct status st = {0};
     struct schema *schema = NULL;
     char *pointer = mem_printf("/streams/%s/schema", stream->name);
-    struct schema_fault *found = mem_zalloc(SCHEMA_FAULTS_MAX * sizeof(*found));
-    size_t n_found = 0;
+    struct schema_options options = options_of(stream);
+    struct schema_faults found = {.max = SCHEMA_FAULTS_MAX};
+    found.list = mem_zalloc(found.max * sizeof(*found.list));
     if (fsio_read_file(stream->schema, SCHEMA_FILE_MAX, &text, &st) != STATUS_OK) {
         config_faults_add(faults, 0, pointer, "%s", st.detail);
-    } else if (schema_compile(stream->schema, text.data != NULL ? text.data : "", text.len, &schema,
-                              found, SCHEMA_FAULTS_MAX, &n_found, &st) != STATUS_OK) {
-        if (n_found == 0)
-            config_faults_add(faults, 0, pointer, "%s", st.detail);
-        add_schema_faults(stream, pointer, found, n_found, faults);
-        schema = NULL;
+    } else if (schema_compile_with(&options, text.len > 0 ? text.data : "", text.len, &found,
+                                   &schema) != STATUS_OK) {
+        add_schema_faults(stream, pointer, &found, faults);
     }
-    free(found);
+    free(found.list);
     free(pointer);
     buf_deinit(&text);
     return schema;

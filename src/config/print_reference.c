@@ -33,6 +33,7 @@ static const char *const type_names[SETTING_TYPES] = {
     [SETTING_URL] = "URL",
     [SETTING_HEADERS] = "object of strings",
     [SETTING_PARAMS] = "object of strings",
+    [SETTING_SCHEMAS] = "object of paths",
     [SETTING_NUMBER] = "whole number",
     [SETTING_DURATION] = "duration",
     [SETTING_SIZE] = "size",

@@ -137,6 +137,7 @@ static void print_object(struct buf *out, int depth, const struct setting *paren
 
 static void print_map(struct buf *out, int depth, const struct setting *s);
 
+// clang-format off
 static void (*const printers[SETTING_TYPES])(struct buf *, int, const struct setting *) = {
     [SETTING_OBJECT] = print_object,
     [SETTING_MAP] = print_map,
@@ -147,6 +148,7 @@ static void (*const printers[SETTING_TYPES])(struct buf *, int, const struct set
     [SETTING_URL] = print_url,
     [SETTING_HEADERS] = print_pairs,
     [SETTING_PARAMS] = print_pairs,
+    [SETTING_SCHEMAS] = print_pairs,
     [SETTING_NUMBER] = print_number,
     [SETTING_DURATION] = print_definition,
     [SETTING_SIZE] = print_definition,
@@ -162,6 +164,7 @@ static void (*const printers[SETTING_TYPES])(struct buf *, int, const struct set
     [SETTING_UPDATE] = print_names,
     [SETTING_NEWEST_BY] = print_string,
 };
+// clang-format on
 
 static void print_setting(struct buf *out, int depth, const struct setting *s)
 {

@@ -43,6 +43,16 @@ static const struct setting_choice client_auths[] = {{"form", CLIENT_AUTH_FORM},
                                                      {NULL, 0}};
 static const struct setting_choice params_in[] = {
     {"form", PARAMS_IN_FORM}, {"query", PARAMS_IN_QUERY}, {"json", PARAMS_IN_JSON}, {NULL, 0}};
+static const struct setting_choice drafts[] = {{"2020-12", DRAFT_2020_12},
+                                               {"2019-09", DRAFT_2019_09},
+                                               {"7", DRAFT_7},
+                                               {"6", DRAFT_6},
+                                               {"4", DRAFT_4},
+                                               {NULL, 0}};
+static const struct setting_choice formats[] = {
+    {"assert", FORMATS_ASSERT}, {"annotate", FORMATS_ANNOTATE}, {NULL, 0}};
+static const struct setting_choice stricts[] = {
+    {"typos", STRICT_TYPOS}, {"all", STRICT_ALL}, {"off", STRICT_OFF}, {NULL, 0}};
 static const struct setting_choice normal_closes[] = {
     {"reconnect", NORMAL_CLOSE_RECONNECT}, {"stop", NORMAL_CLOSE_STOP}, {NULL, 0}};
 static const struct setting_choice when_full[] = {{"block", WHEN_FULL_BLOCK},
@@ -169,6 +179,17 @@ const struct setting settings_table[] = {
      .fallback = "null", .example = "\"schemas/cxone-event.json\"",
      .help = "JSON Schema that an event must match, else it becomes a dead letter. null: every "
              "event is taken."},
+    {.path = "streams.*.schema_draft", .type = SETTING_CHOICE, .offset = STREAM(schema_draft),
+     .choices = drafts, .fallback = "\"2020-12\"",
+     .help = "The draft of JSON Schema where the schema has no `$schema`."},
+    {.path = "streams.*.schema_strict", .type = SETTING_CHOICE, .offset = STREAM(schema_strict),
+     .choices = stricts, .fallback = "\"typos\"",
+     .help = "Unknown keywords of the schema: `typos`: those that look like a misspelt one are "
+             "faults; `all`: all of them, and unknown formats; `off`: none."},
+    {.path = "streams.*.formats", .type = SETTING_CHOICE, .offset = STREAM(formats),
+     .choices = formats, .fallback = "\"assert\"",
+     .help = "`assert`: an event must match the schema's `format` keywords. `annotate`: they are "
+             "for readers only."},
     {.path = "streams.*.table", .type = SETTING_TABLE_NAME, .required = true,
      .example = "\"cxone_events\"", .help = "The entry of tables that events go to."},
     {.path = "streams.*.max_message", .type = SETTING_SIZE, .offset = STREAM(max_message),
@@ -205,6 +226,11 @@ const struct setting settings_table[] = {
      .offset = STREAM(on_normal_close), .choices = normal_closes, .fallback = "\"reconnect\"",
      .help = "What to do after close code 1000."},
     TLS_ROWS("streams.*", STREAM, "stream"),
+
+    {.path = "schemas", .type = SETTING_SCHEMAS, .offset = ROOT(schemas), .fallback = "{}",
+     .example = "{\"https://example.com/common.json\": \"schemas/common.json\"}",
+     .help = "Schemas that others refer to: a URI and the file that holds it, or the beginning of "
+             "URIs, up to a `/`, and a directory. Nothing is ever fetched."},
 
     {.path = "tables", .type = SETTING_MAP, .offset = ROOT(tables),
      .map = &settings_table_map,

@@ -18,6 +18,7 @@ enum setting_type {
     SETTING_URL,      // char *, of one of `schemes`
     SETTING_HEADERS,  // struct config_pairs
     SETTING_PARAMS,   // struct config_pairs
+    SETTING_SCHEMAS,  // struct config_pairs: URIs and paths made absolute
     SETTING_NUMBER,   // unsigned, `min` to `max`
     SETTING_DURATION, // int64_t, likewise, microseconds
     SETTING_SIZE,     // uint64_t, likewise, bytes

@@ -7,9 +7,10 @@
 #include "config/units.h"
 #include "core/mem.h"
 
+#include <assert.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,6 +160,23 @@ static const char *header_fault(const char *name, const char *value)
     return NULL;
 }
 
+// An absolute URI (RFC 3986 section 4.3), as references in schemas are resolved to.
+static const char *schema_fault(const char *uri, const char *path)
+{
+    static const char scheme[] =
+        "+-.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    size_t length = strspn(uri, scheme);
+    if (!isalpha((unsigned char)uri[0]) || uri[length] != ':')
+        return "this is not an absolute URI; write for example \"https://example.com/common.json\"";
+    for (const unsigned char *p = (const unsigned char *)uri; *p != '\0'; p++) {
+        if (*p <= 0x20 || *p == 0x7f)
+            return "the URI has a space or a control character; percent-encode it";
+    }
+    if (strchr(uri, '#') != NULL)
+        return "the URI has a fragment (#...); it names a place within a schema, so remove it";
+    return *path == '\0' ? "this path is empty; name a file or directory" : NULL;
+}
+
 // The value of one pair, or NULL after a fault.
 static char *pair_value(struct reader *r, const struct slot *slot, const struct doc_node *node)
 {
@@ -167,14 +185,18 @@ static char *pair_value(struct reader *r, const struct slot *slot, const struct 
         return NULL;
     }
     char *value = reader_string(r, node);
-    if (value == NULL || slot->setting->type != SETTING_HEADERS)
-        return value;
-    const char *what = header_fault(node->name, value);
+    if (value == NULL)
+        return NULL;
+    enum setting_type type = slot->setting->type;
+    const char *what = type == SETTING_HEADERS   ? header_fault(node->name, value)
+                       : type == SETTING_SCHEMAS ? schema_fault(node->name, value)
+                                                 : NULL;
     if (what != NULL) {
         reader_fault(r, node, "%s", what);
         mem_wipe_free(&value);
+        return NULL;
     }
-    return value;
+    return type == SETTING_SCHEMAS ? reader_absolute(r, value) : value;
 }
 
 static void read_pairs(struct reader *r, const struct slot *slot)
@@ -422,6 +444,8 @@ const struct setting_kind setting_kinds[SETTING_TYPES] = {
                          .release = release_pairs},
     [SETTING_PARAMS] = {DOC_OBJECT, .expected = "an object of strings", .read = read_pairs,
                         .release = release_pairs},
+    [SETTING_SCHEMAS] = {DOC_OBJECT, .expected = "an object of URIs and paths", .read = read_pairs,
+                         .release = release_pairs},
     [SETTING_NUMBER] = {DOC_NUMBER, .expected = "a whole number", .size = sizeof(unsigned),
                         .read = read_number},
     [SETTING_DURATION] = {DOC_STRING, .expected = DURATION_EXAMPLE, .size = sizeof(int64_t),

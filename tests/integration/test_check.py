@@ -103,7 +103,17 @@ def test_schema_faults(build, workdir):
                    for _, _, _, message in found), (pointer, done.stderr)
     (workdir / "event.json").unlink()
     assert "event.json" in made.run("check", code=78).stderr
-    made.config["streams"]["main"]["schema"] = str(daemon.SCHEMA)
+    # How it is read is the stream's to say.
+    stream = made.config["streams"]["main"]
+    (workdir / "event.json").write_text('{"items": [{"format": "no-such-format"}]}')
+    assert "/items" in made.run("check", code=78).stderr
+    stream.update(schema_draft="7", formats="annotate")
+    made.write()
+    made.run("check")
+    stream.update(schema_draft="2020-12")
+    made.write()
+    assert "/items" in made.run("check", code=78).stderr
+    stream["schema"] = str(daemon.SCHEMA)
     made.write()
     assert "1 stream, 1 table, 0 credentials: all is well" in made.run("check").stdout
     assert json.loads(made.run("check", "--json").stdout) == []

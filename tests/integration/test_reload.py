@@ -129,6 +129,22 @@ def test_what_changes_is_taken(database, tenant, settings, make_daemon, workdir)
     assert events.count("stream.connected") == 2 and reloads(d) == 5 and reloads(d, "refused") == 2
 
 
+def test_how_a_schema_is_read(database, tenant, settings, make_daemon, workdir):
+    """The same file, with another setting of the stream that concerns it."""
+    schema = json.loads((workdir / "schema.json").read_text())
+    schema["properties"]["attributes"] = {"properties": {"language": {"format": "ipv4"}}}
+    (workdir / "schema.json").write_text(json.dumps(schema))
+    settings["streams"]["main"]["formats"] = "annotate"
+    d = make_daemon(settings).start().wait_ready()
+    send(tenant, "a", 1, attributes={"language": "de"})
+    wait_count(database, 1)
+    d.config["streams"]["main"]["formats"] = "assert"
+    reload(d)
+    send(tenant, "b", 1, attributes={"language": "de"})
+    wait.until(lambda: database.dead() == ["schema.format"], 20, "the dead letter")
+    assert d.stop() == 0
+
+
 def test_not_held_back_by_an_open_batch(database, tenant, settings, make_daemon):
     """L2: a batch that waits for its linger does not delay a reload, and its events are not lost."""
     settings["postgres"] = {**settings["postgres"], "batch": {"linger": "60s"}}

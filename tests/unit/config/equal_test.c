@@ -209,6 +209,9 @@ static const struct change stream_changes[] = {
     // Not of the connection: no other value is a change. The owner compares the credential.
     {"streams.*.auth", {NULL}},
     {"streams.*.schema", {NULL}},
+    {"streams.*.schema_draft", {NULL}},
+    {"streams.*.schema_strict", {NULL}},
+    {"streams.*.formats", {NULL}},
     {"streams.*.table", {NULL}},
 };
 
@@ -233,8 +236,10 @@ static void every_setting_of_a_stream(void **state)
 
 static void what_does_not_concern_the_connection(void **state)
 {
-    static const char *const same[] = {"'auth': 'other'", "'auth': null", "'table': 'u'",
-                                       "'schema': 'other.json'"};
+    static const char *const same[] = {"'auth': 'other'",      "'auth': null",
+                                       "'table': 'u'",         "'schema': 'other.json'",
+                                       "'schema_draft': '7'",  "'schema_strict': 'off'",
+                                       "'formats': 'annotate'"};
     for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
         compare(*state, &streams, NULL, same[i], true);
 }

@@ -34,6 +34,7 @@ static void defaults_at_the_top(void **state)
     assert_int_equal(c->n_auth, 0);
     assert_int_equal(c->n_streams, 1);
     assert_int_equal(c->n_tables, 1);
+    assert_int_equal(c->schemas.count, 0);
     assert_false(c->has_jobs);
     assert_string_equal(c->admin.listen, "127.0.0.1:9464");
     assert_string_equal(c->admin.host, "127.0.0.1");
@@ -52,6 +53,9 @@ static void defaults_of_a_stream(void **state)
     assert_string_equal(s->headers.items[0].name, "Accept");
     assert_string_equal(s->headers.items[0].value, "application/json");
     assert_null(s->schema);
+    assert_int_equal(s->schema_draft, DRAFT_2020_12);
+    assert_int_equal(s->schema_strict, STRICT_TYPOS);
+    assert_int_equal(s->formats, FORMATS_ASSERT);
     assert_int_equal(s->max_message, 1048576);
     assert_true(s->ping_interval_us == 30 * SECOND);
     assert_true(s->ping_timeout_us == 10 * SECOND);
@@ -187,6 +191,39 @@ static void values_of_a_stream(void **state)
     assert_int_equal(strncmp(s->tls.key_file, f->dir, strlen(f->dir)), 0);
     assert_int_equal(c->tables[1].n_update, 0); // all columns in the key
     free(schema);
+}
+
+static void how_schemas_are_read(void **state)
+{
+    static const char *const drafts[] = {"2020-12", "2019-09", "7", "6", "4"};
+    static const char *const stricts[] = {"typos", "all", "off"};
+    static const char *const formats[] = {"assert", "annotate"};
+    for (unsigned i = 0; i < 5; i++) {
+        char *text = mem_printf("{" TABLES ", 'streams': {'s': {'url': 'ws://h', 'table': 't',"
+                                " 'schema_draft': '%s', 'schema_strict': '%s', 'formats': '%s'}}}",
+                                drafts[i], stricts[i % 3], formats[i % 2]);
+        const struct config_stream *s = load_good(*state, text)->streams;
+        assert_int_equal(s->schema_draft, DRAFT_2020_12 + i);
+        assert_int_equal(s->schema_strict, STRICT_TYPOS + i % 3);
+        assert_int_equal(s->formats, FORMATS_ASSERT + i % 2);
+        free(text);
+    }
+}
+
+static void schemas_by_their_uris(void **state)
+{
+    setenv("CXT_DIR", "/abs", 1);
+    const struct config *c =
+        load_good(*state, WITH("'schemas': {'https://example.com/a.json': 'schemas/a.json',"
+                               " 'urn:b': '/abs/b.json', 'tag:c': '${CXT_DIR}/c'}"));
+    const struct fixture *f = *state;
+    char *relative = mem_printf("%s/schemas/a.json", f->dir);
+    assert_int_equal(c->schemas.count, 3);
+    assert_string_equal(c->schemas.items[0].name, "https://example.com/a.json");
+    assert_string_equal(c->schemas.items[0].value, relative);
+    assert_string_equal(c->schemas.items[1].value, "/abs/b.json");
+    assert_string_equal(c->schemas.items[2].value, "/abs/c");
+    free(relative);
 }
 
 static void values_of_a_table(void **state)
@@ -531,6 +568,8 @@ int main(void)
         with_files(defaults_of_a_credential),
         with_files(every_grant),
         with_files(values_of_a_stream),
+        with_files(how_schemas_are_read),
+        with_files(schemas_by_their_uris),
         with_files(values_of_a_table),
         with_files(values_of_the_rest),
         with_files(the_admin_endpoint_can_be_off),
