@@ -9,7 +9,6 @@
 #include "json/json_fixture.h"
 #include "json/tape.h"
 
-#include <dirent.h>
 #include <stdio.h>
 
 static void assert_error(const char *text, enum tape_error error, size_t offset)
@@ -464,49 +463,6 @@ static void test_names(void **state)
     assert_string_equal(tape_kind_name(TAPE_OBJECT), "object");
 }
 
-static void check_suite_file(const char *dir, const char *name)
-{
-    static char data[1 << 18];
-    char path[1024];
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    size_t length = fread(data, 1, sizeof(data), file);
-    fclose(file);
-    struct doc doc = doc_parse_bytes(data, length, 0);
-    if ((name[0] == 'y') != doc.ok && name[0] != 'i') {
-        // The suite leaves repeated names to the parser; ours refuses them.
-        bool repeated = strstr(name, "duplicated_key") != NULL;
-        if (!repeated || doc.tape.error != TAPE_DUPLICATE_MEMBER)
-            fail_msg("%s: %s", name, doc.ok ? "accepted" : doc.tape.error_message);
-    }
-    doc_free(&doc);
-}
-
-// The JSON parsing suite: y_ files are accepted, n_ files refused, i_ files only survived.
-static void test_parsing_suite(void **state)
-{
-    (void)state;
-    const char *shared = getenv("CXSINK_SHARED_DATA");
-    char path[768];
-    snprintf(path, sizeof(path), "%s/json-parsing/test_parsing",
-             shared != NULL ? shared : "../shared/data");
-    DIR *dir = opendir(path);
-    if (dir == NULL) {
-        print_message("skipped: no JSON parsing suite in %s (CXSINK_SHARED_DATA)\n", path);
-        skip();
-    }
-    unsigned n = 0;
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (entry->d_name[0] != '.' && strstr(entry->d_name, ".json") != NULL) {
-            check_suite_file(path, entry->d_name);
-            n++;
-        }
-    }
-    closedir(dir);
-    assert_true(n > 300);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,7 +483,6 @@ int main(void)
         cmocka_unit_test(test_every_prefix),
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_names),
-        cmocka_unit_test(test_parsing_suite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
