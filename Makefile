@@ -16,7 +16,7 @@ config := document equal faults finish listen load names parse print_reference p
           secret settings suggest units values
 json := members number pointer tape text
 schema := arena compile ecma ecma_class ecma_property emit_object emit_value equal explain format \
-          format_uri keywords names refs regex shape validate
+          format_host format_uri keywords names refs regex shape validate
 spool := crc32c cursor inspect io list position read recover scan segment spool trim write
 net := http http_result http_setup resolve tls
 event := cell decode mapping time
@@ -41,7 +41,7 @@ level7 := cli
 folders := $(level7) $(level6) $(level5) $(level4) $(level3) $(level2) $(level1) $(level0)
 
 # --- flags ---------------------------------------------------------------------------------------
-packages := libwebsockets libpq openssl libsystemd libcurl libpcre2-8
+packages := libwebsockets libpq openssl libsystemd libcurl libpcre2-8 libidn2
 warnings := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wformat=2 -Wvla -Werror
 hardening := -fstack-protector-strong -fstack-clash-protection -fPIE \

@@ -12,6 +12,8 @@ struct tape;
 // Bytes of the well-formed UTF-8 sequence that starts at `p`, of which `left` bytes may be read (at
 // least 1): 1 to 4, or 0 (overlong, a surrogate, beyond U+10FFFF, cut off, a stray byte).
 size_t text_utf8_length(const char *p, size_t left);
+// The code point that such a sequence of `n` bytes (1 to 4) stands for.
+uint32_t text_utf8_decode(const char *p, size_t n);
 // Is all of it well-formed? The empty text is.
 bool text_utf8_valid(const char *text, size_t length);
 // Code points of well-formed UTF-8.

@@ -103,6 +103,17 @@ size_t text_utf8_length(const char *text, size_t left)
     return overlong || beyond ? 0 : 4;
 }
 
+uint32_t text_utf8_decode(const char *text, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    if (n == 1)
+        return p[0];
+    uint32_t c = p[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | (p[i] & 0x3f);
+    return c;
+}
+
 bool text_utf8_valid(const char *text, size_t length)
 {
     const char *end = text + length;

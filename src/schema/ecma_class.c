@@ -54,11 +54,8 @@ bool ecma_take(struct ecma_parser *parser, const char *text)
 uint32_t ecma_take_code_point(struct ecma_parser *parser)
 {
     size_t n = text_utf8_length(parser->p, (size_t)(parser->end - parser->p));
-    const unsigned char *p = (const unsigned char *)parser->p;
-    uint32_t c = n == 1 ? p[0] : (uint32_t)p[0] & (0x7fu >> n);
+    uint32_t c = text_utf8_decode(parser->p, n);
 
-    for (size_t i = 1; i < n; i++)
-        c = c << 6 | (p[i] & 0x3f);
     parser->p += n;
     return c;
 }

@@ -101,25 +101,22 @@ static void emit_count(struct compiler *compiler, const struct site *site, enum 
             count_of(compiler, site->key[keyword]);
 }
 
+// The standard ignores formats that it does not know; a name that looks like a slip of the pen for
+// one of its own is refused nevertheless.
 static void emit_format(struct compiler *compiler, const struct site *site)
 {
     uint32_t key = site->key[KEYWORD_FORMAT];
-    char list[STATUS_DETAIL_MAX / 2];
     size_t length;
 
     if (compiler->options->annotate_formats)
         return;
     const char *name = compiler_text(compiler, key + 1, &length);
     enum format format = format_find(name, length);
-    if (format == FORMAT_UNKNOWN || format == FORMAT_UNSUPPORTED) {
-        format_list(list, sizeof(list));
-        compiler_fault(compiler, key, "%s; supported are %s",
-                       format == FORMAT_UNKNOWN ? "there is no such format"
-                                                : "this format is not supported",
-                       list);
-        return;
-    }
-    compiler_emit(compiler, site, OP_FORMAT, KIND_STRING, KEYWORD_FORMAT)->u.word = format;
+    const char *nearest = format == FORMAT_UNKNOWN ? format_nearest(name, length) : NULL;
+    if (nearest != NULL)
+        compiler_fault(compiler, key, "there is no such format; did you mean \"%s\"?", nearest);
+    if (format != FORMAT_UNKNOWN)
+        compiler_emit(compiler, site, OP_FORMAT, KIND_STRING, KEYWORD_FORMAT)->u.word = format;
 }
 
 static void emit_pattern(struct compiler *compiler, const struct site *site)

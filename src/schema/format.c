@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// See format_priv.h: the table of formats; dates, addresses, identifiers. URIs are in format_uri.c.
+// See format_priv.h: the table of formats; dates, IP addresses,
+// identifiers. URIs are in format_uri.c, names of hosts and mailboxes in format_host.c.
 #include "schema/format_priv.h"
 
+#include "schema/ascii_priv.h"
 #include "schema/ecma_priv.h"
+#include "schema/keywords_priv.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 struct format_entry {
@@ -19,6 +21,9 @@ static const struct format_entry formats[] = {
     {"time", FORMAT_TIME},
     {"duration", FORMAT_DURATION},
     {"email", FORMAT_EMAIL},
+    {"idn-email", FORMAT_IDN_EMAIL},
+    {"hostname", FORMAT_HOSTNAME},
+    {"idn-hostname", FORMAT_IDN_HOSTNAME},
     {"ipv4", FORMAT_IPV4},
     {"ipv6", FORMAT_IPV6},
     {"uuid", FORMAT_UUID},
@@ -30,9 +35,6 @@ static const struct format_entry formats[] = {
     {"json-pointer", FORMAT_JSON_POINTER},
     {"relative-json-pointer", FORMAT_RELATIVE_JSON_POINTER},
     {"regex", FORMAT_REGEX},
-    {"hostname", FORMAT_UNSUPPORTED},
-    {"idn-hostname", FORMAT_UNSUPPORTED},
-    {"idn-email", FORMAT_UNSUPPORTED},
 };
 
 #define N_FORMATS (sizeof(formats) / sizeof(*formats))
@@ -53,38 +55,28 @@ const char *format_name(enum format format)
     return "unknown";
 }
 
-void format_list(char *text, size_t size)
+const char *format_nearest(const char *name, size_t length)
 {
-    size_t used = 0;
+    unsigned best = (unsigned)(length < 9 ? length / 3 : 3) + 1;
+    const char *nearest = NULL;
 
-    text[0] = '\0';
-    for (size_t i = 0; i < N_FORMATS && used < size; i++)
-        if (formats[i].format != FORMAT_UNSUPPORTED)
-            used += (size_t)snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ", ",
-                                     formats[i].name);
+    for (size_t i = 0; i < N_FORMATS; i++) {
+        const char *other = formats[i].name;
+        unsigned distance = keyword_distance(name, length, other, strlen(other), best);
+        if (distance < best) {
+            best = distance;
+            nearest = other;
+        }
+    }
+    return nearest;
 }
 
 // --- dates and times -----------------------------------------------------------------------------
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_alpha(char c)
-{
-    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-}
-
-static bool is_hex(char c)
-{
-    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
 // Two digits, or -1.
 static int two(const char *p)
 {
-    return is_digit(p[0]) && is_digit(p[1]) ? (p[0] - '0') * 10 + (p[1] - '0') : -1;
+    return ascii_is_digit(p[0]) && ascii_is_digit(p[1]) ? (p[0] - '0') * 10 + (p[1] - '0') : -1;
 }
 
 static int days_of_month(int year, int month)
@@ -132,7 +124,7 @@ static bool time_ok(const char *p, size_t length)
     size_t at = 8;
     if (p[at] == '.') {
         at++;
-        while (at < length && is_digit(p[at]))
+        while (at < length && ascii_is_digit(p[at]))
             at++;
         if (at == 9)
             return false;
@@ -155,8 +147,8 @@ static bool duration_part(const char **p_r, const char *end, const char *units)
     const char *p = *p_r;
     const char *unit = NULL;
 
-    while (p < end && is_digit(*p)) {
-        while (p < end && is_digit(*p))
+    while (p < end && ascii_is_digit(*p)) {
+        while (p < end && ascii_is_digit(*p))
             p++;
         const char *found = p < end && *p != '\0' ? strchr(units, *p) : NULL;
         if (found == NULL || (unit != NULL && found != unit + 1))
@@ -192,7 +184,7 @@ bool format_ipv4(const char *text, size_t length)
     for (int part = 0; part < 4; part++) {
         int value = 0;
         const char *first = p;
-        while (p < end && is_digit(*p) && p - first < 3)
+        while (p < end && ascii_is_digit(*p) && p - first < 3)
             value = value * 10 + (*p++ - '0');
         if (p == first || value > 255 || (p - first > 1 && *first == '0'))
             return false;
@@ -214,7 +206,7 @@ bool format_ipv6(const char *text, size_t length)
     }
     while (p < end) {
         const char *first = p;
-        while (p < end && is_hex(*p))
+        while (p < end && ascii_is_hex(*p))
             p++;
         if (p < end && *p == '.') {
             groups += 2;
@@ -237,73 +229,6 @@ bool format_ipv6(const char *text, size_t length)
     return gap ? groups <= 7 : groups == 8;
 }
 
-static bool is_atext(char c)
-{
-    return c != '\0' && (is_alpha(c) || is_digit(c) || strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
-}
-
-// Dot-string or Quoted-string; *p_r behind it.
-static bool local_part(const char **p_r, const char *end)
-{
-    const char *p = *p_r;
-
-    if (p < end && *p == '"') {
-        for (p++; p < end && *p != '"'; p++) {
-            if (*p == '\\' && ++p == end)
-                return false;
-            if (*p < ' ' || *p > '~') // qtextSMTP, quoted-pairSMTP
-                return false;
-        }
-        *p_r = p + 1;
-        return p < end;
-    }
-    for (;;) {
-        const char *first = p;
-        while (p < end && is_atext(*p))
-            p++;
-        if (p == first)
-            return false;
-        if (p == end || *p != '.')
-            break;
-        p++;
-    }
-    *p_r = p;
-    return true;
-}
-
-// sub-domains of letters, digits and inner hyphens, between dots.
-static bool domain_ok(const char *p, const char *end)
-{
-    for (;;) {
-        const char *first = p;
-        while (p < end && (is_alpha(*p) || is_digit(*p) || *p == '-'))
-            p++;
-        if (p == first || *first == '-' || p[-1] == '-')
-            return false;
-        if (p == end)
-            return true;
-        if (*p++ != '.')
-            return false;
-    }
-}
-
-static bool email_ok(const char *p, size_t length)
-{
-    const char *end = p + length;
-
-    if (!local_part(&p, end) || p == end || *p++ != '@' || p == end)
-        return false;
-    if (*p != '[')
-        return domain_ok(p, end);
-    if (end[-1] != ']')
-        return false;
-    p++;
-    end--;
-    if (end - p > 5 && strncasecmp(p, "IPv6:", 5) == 0)
-        return format_ipv6(p + 5, (size_t)(end - p - 5));
-    return format_ipv4(p, (size_t)(end - p));
-}
-
 // --- identifiers ---------------------------------------------------------------------------------
 
 static bool uuid_ok(const char *p, size_t length)
@@ -312,7 +237,7 @@ static bool uuid_ok(const char *p, size_t length)
         return false;
     for (size_t i = 0; i < 36; i++) {
         bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-        if (hyphen ? p[i] != '-' : !is_hex(p[i]))
+        if (hyphen ? p[i] != '-' : !ascii_is_hex(p[i]))
             return false;
     }
     return true;
@@ -332,7 +257,7 @@ static bool relative_json_pointer_ok(const char *p, size_t length)
 {
     size_t at = 0;
 
-    while (at < length && is_digit(p[at]))
+    while (at < length && ascii_is_digit(p[at]))
         at++;
     if (at == 0 || (at > 1 && p[0] == '0'))
         return false;
@@ -360,7 +285,11 @@ bool format_check(enum format format, const char *text, size_t length)
     case FORMAT_DURATION:
         return duration_ok(text, length);
     case FORMAT_EMAIL:
-        return email_ok(text, length);
+    case FORMAT_IDN_EMAIL:
+        return format_email(text, length, format == FORMAT_IDN_EMAIL);
+    case FORMAT_HOSTNAME:
+    case FORMAT_IDN_HOSTNAME:
+        return format_hostname(text, length, format == FORMAT_IDN_HOSTNAME);
     case FORMAT_IPV4:
         return format_ipv4(text, length);
     case FORMAT_IPV6:
@@ -382,7 +311,6 @@ bool format_check(enum format format, const char *text, size_t length)
     case FORMAT_REGEX:
         return regex_ok(text, length);
     case FORMAT_UNKNOWN:
-    case FORMAT_UNSUPPORTED:
         break;
     }
     return false;

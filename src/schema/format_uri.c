@@ -3,42 +3,14 @@
 #include "schema/format_priv.h"
 
 #include "json/text.h"
+#include "schema/ascii_priv.h"
 
 #include <stdint.h>
 #include <string.h>
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_alpha(char c)
-{
-    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-}
-
-static bool is_hex(char c)
-{
-    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
-static bool in(char c, const char *set)
-{
-    return c != '\0' && strchr(set, c) != NULL;
-}
-
 static bool is_unreserved(char c)
 {
-    return is_alpha(c) || is_digit(c) || in(c, "-._~");
-}
-
-static uint32_t code_point(const char *p, size_t n)
-{
-    uint32_t c = (unsigned char)p[0] & (0x7fu >> n);
-
-    for (size_t i = 1; i < n; i++)
-        c = c << 6 | ((unsigned char)p[i] & 0x3f);
-    return c;
+    return ascii_is_alnum(c) || ascii_is_in(c, "-._~");
 }
 
 // ucschar
@@ -69,15 +41,15 @@ static void pass(struct uri *uri, const char *more, bool private)
         char c = *uri->p;
         size_t n = 1;
         if (c == '%') {
-            if (uri->end - uri->p < 3 || !is_hex(uri->p[1]) || !is_hex(uri->p[2]))
+            if (uri->end - uri->p < 3 || !ascii_is_hex(uri->p[1]) || !ascii_is_hex(uri->p[2]))
                 return;
             n = 3;
         } else if ((unsigned char)c >= 0x80) {
             n = text_utf8_length(uri->p, (size_t)(uri->end - uri->p));
-            uint32_t point = n > 1 ? code_point(uri->p, n) : 0;
+            uint32_t point = n > 1 ? text_utf8_decode(uri->p, n) : 0;
             if (!uri->iri || !(is_ucschar(point) || (private && is_iprivate(point))))
                 return;
-        } else if (!is_unreserved(c) && !in(c, "!$&'()*+,;=") && !in(c, more)) {
+        } else if (!is_unreserved(c) && !ascii_is_in(c, "!$&'()*+,;=") && !ascii_is_in(c, more)) {
             return;
         }
         uri->p += n;
@@ -95,12 +67,12 @@ static bool ip_literal(struct uri *uri)
     uri->p = close + 1;
     if (p < close && (*p | 0x20) == 'v') { // IPvFuture
         const char *first = ++p;
-        while (p < close && is_hex(*p))
+        while (p < close && ascii_is_hex(*p))
             p++;
         if (p == first || p == close || *p++ != '.' || p == close)
             return false;
         for (; p < close; p++)
-            if (!is_unreserved(*p) && !in(*p, "!$&'()*+,;=:"))
+            if (!is_unreserved(*p) && !ascii_is_in(*p, "!$&'()*+,;=:"))
                 return false;
         return true;
     }
@@ -125,9 +97,9 @@ static bool authority(struct uri *uri)
         pass(uri, "", false);
     }
     if (uri->p < uri->end && *uri->p == ':')
-        for (uri->p++; uri->p < uri->end && is_digit(*uri->p);)
+        for (uri->p++; uri->p < uri->end && ascii_is_digit(*uri->p);)
             uri->p++;
-    return uri->p == uri->end || in(*uri->p, "/?#");
+    return uri->p == uri->end || ascii_is_in(*uri->p, "/?#");
 }
 
 // scheme ":"; leaves the position alone when there is none.
@@ -135,9 +107,9 @@ static bool scheme(struct uri *uri)
 {
     const char *p = uri->p;
 
-    if (p == uri->end || !is_alpha(*p))
+    if (p == uri->end || !ascii_is_alpha(*p))
         return false;
-    while (p < uri->end && (is_alpha(*p) || is_digit(*p) || in(*p, "+-.")))
+    while (p < uri->end && (ascii_is_alnum(*p) || ascii_is_in(*p, "+-.")))
         p++;
     if (p == uri->end || *p != ':')
         return false;
@@ -190,10 +162,10 @@ static bool varname(const char **p_r, const char *end)
             continue;
         }
         if (*p == '%') {
-            if (end - p < 3 || !is_hex(p[1]) || !is_hex(p[2]))
+            if (end - p < 3 || !ascii_is_hex(p[1]) || !ascii_is_hex(p[2]))
                 return false;
             p += 2;
-        } else if (!is_alpha(*p) && !is_digit(*p) && *p != '_') {
+        } else if (!ascii_is_alnum(*p) && *p != '_') {
             break;
         }
         dot = false;
@@ -205,7 +177,7 @@ static bool varname(const char **p_r, const char *end)
 // What stands between "{" and "}".
 static bool expression(const char *p, const char *end)
 {
-    if (p < end && in(*p, "+#./;?&"))
+    if (p < end && ascii_is_in(*p, "+#./;?&"))
         p++;
     for (;;) {
         if (!varname(&p, end))
@@ -214,7 +186,7 @@ static bool expression(const char *p, const char *end)
             p++;
         } else if (p < end && *p == ':') {
             const char *first = ++p;
-            while (p < end && is_digit(*p))
+            while (p < end && ascii_is_digit(*p))
                 p++;
             if (p == first || p - first > 4 || *first == '0')
                 return false;
@@ -240,10 +212,10 @@ bool format_uri_template(const char *text, size_t length)
             p = close + 1;
             continue;
         }
-        if (*p == '%' && (end - p < 3 || !is_hex(p[1]) || !is_hex(p[2])))
+        if (*p == '%' && (end - p < 3 || !ascii_is_hex(p[1]) || !ascii_is_hex(p[2])))
             return false;
-        if (n == 1 ? (*p <= ' ' || in(*p, "\"<>\\^`|}\x7f"))
-                   : !is_ucschar(code_point(p, n)) && !is_iprivate(code_point(p, n)))
+        if (n == 1 ? (*p <= ' ' || ascii_is_in(*p, "\"<>\\^`|}\x7f"))
+                   : !is_ucschar(text_utf8_decode(p, n)) && !is_iprivate(text_utf8_decode(p, n)))
             return false;
         p += n;
     }

@@ -26,6 +26,7 @@ libpq-fe.h:pg
 curl/:net
 openssl/:core/hash net ops stream sim pg
 pcre2.h:schema
+idn2.h:schema/format_host
 systemd/:core/log app
 zlib.h:spool
 '

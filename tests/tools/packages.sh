@@ -3,7 +3,7 @@
 # packages.sh build|demo|check|bench: installs the Debian packages (12 and 13) that the target needs
 # and that are missing, saying which; as root directly, else through sudo.
 build="gcc make pkg-config libc6-dev libwebsockets-dev libpq-dev libssl-dev
-       libsystemd-dev libcurl4-openssl-dev libpcre2-dev"
+       libsystemd-dev libcurl4-openssl-dev libpcre2-dev libidn2-dev"
 demo="$build postgresql openssl curl python3 python3-psycopg2 util-linux procps"
 check="$demo libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout
        python3-aiohttp python3-websockets prometheus pgbouncer systemd valgrind strace git"

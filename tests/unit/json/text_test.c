@@ -173,12 +173,26 @@ static void test_all_code_points(void **state)
     }
 }
 
+static void test_decode(void **state)
+{
+    (void)state;
+    assert_int_equal(text_utf8_decode("a", 1), 'a');
+    assert_int_equal(text_utf8_decode("\0", 1), 0);
+    assert_int_equal(text_utf8_decode("\xc3\xa4", 2), 0xe4);
+    assert_int_equal(text_utf8_decode("\xe2\x82\xac", 3), 0x20ac);
+    assert_int_equal(text_utf8_decode("\xf4\x8f\xbf\xbf", 4), 0x10ffff);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unescape),      cmocka_unit_test(test_string_code_points),
-        cmocka_unit_test(test_string_equals), cmocka_unit_test(test_strings_equal),
-        cmocka_unit_test(test_utf8_valid),    cmocka_unit_test(test_all_code_points),
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_unescape),
+        cmocka_unit_test(test_string_code_points),
+        cmocka_unit_test(test_string_equals),
+        cmocka_unit_test(test_strings_equal),
+        cmocka_unit_test(test_utf8_valid),
+        cmocka_unit_test(test_all_code_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@ static bool right(const char *format, const char *text)
     enum format found = format_find(format, strlen(format));
     char *copy = malloc(strlen(text) > 0 ? strlen(text) : 1); // reading too far is found
 
-    assert_true(found != FORMAT_UNKNOWN && found != FORMAT_UNSUPPORTED);
+    assert_true(found != FORMAT_UNKNOWN);
     assert_string_equal(format_name(found), format);
     memcpy(copy, text, strlen(text));
     bool ok = format_check(found, copy, strlen(text));
@@ -257,19 +257,116 @@ static void test_uri_templates(void **state)
     check("uri-template", good, bad);
 }
 
+#define LABEL_63 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
+
+static void test_hostnames(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"a",
+                                       "1host",
+                                       "a--b.Example",
+                                       "ab--cd.example",
+                                       "127.0.0.1",
+                                       LABEL_63 "." LABEL_63 "." LABEL_63 ".a",
+                                       "xn--4gbwdl.xn--wgbh1c",
+                                       "XN--4GBWDL.com",
+                                       "xn--mnchen-3ya.de",
+                                       NULL};
+    static const char *const bad[] = {"",
+                                      ".",
+                                      "a.",
+                                      ".a",
+                                      "a..b",
+                                      "-a",
+                                      "a-.b",
+                                      "a_b",
+                                      "a b",
+                                      "a\n",
+                                      LABEL_63 "l",
+                                      LABEL_63 "." LABEL_63 "." LABEL_63 "." LABEL_63,
+                                      "m\xc3\xbcnchen.de",
+                                      "a\xe3\x80\x82"
+                                      "b",
+                                      "xn--",
+                                      "xn--X",
+                                      "xn--7a",
+                                      "0.xn--4gbwdl",
+                                      NULL};
+
+    check("hostname", good, bad);
+}
+
+static void test_idn_hostnames(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"a", "m\xc3\xbcnchen.de", "xn--mnchen-3ya.de",
+                                       "a\xef\xbd\xa1"
+                                       "b",
+                                       // Hebrew beside Latin, with digits of one kind at its end
+                                       "a.\xd7\x90"
+                                       "1",
+                                       "\xd7\x90\xd9\xa0.b", NULL};
+    static const char *const bad[] = {
+        "", "a\xef\xbd\xa1", "a_\xc3\xbc", "-\xc3\xbc", "M\xc3\xbcnchen",
+        "cafe\xcc\x81", // not normalised
+        // in a name with Hebrew: digits first, modifiers that have no direction first or last
+        "0a.\xd7\x90",
+        "\xca\xb9"
+        "a.\xd7\x90",
+        "a\xca\xb9.\xd7\x90",
+        "\xdb\xb1"
+        "a.\xd7\x90",
+        // digits of both kinds
+        "\xd7\x90"
+        "0\xd9\xa0",
+        "\xd8\xa7\xdb\xb0\xd9\xa0", NULL};
+    char long_label[2 * 64 + 1] = "";
+
+    check("idn-hostname", good, bad);
+    assert_true(right("idn-hostname", "\xca\xb9"
+                                      "a.b"));
+    for (int i = 0; i < 64; i++)
+        strcat(long_label, "\xc3\xbc");
+    assert_false(right("idn-hostname", long_label));
+    long_label[2 * 58] = '\0'; // "xn--" and the digits do not leave room for it
+    assert_false(right("idn-hostname", long_label));
+    assert_false(format_check(FORMAT_IDN_HOSTNAME, "\xc3\xbc\0a", 4));
+    assert_false(format_check(FORMAT_HOSTNAME, "xn--a\0b", 7));
+}
+
+static void test_idn_email(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "a@b", "\xc3\xbc@\xc3\xbc.de", "\"\xc3\xbc b\"@a", "a@cafe\xcc\x81.com", "a@[127.0.0.1]",
+        NULL};
+    static const char *const bad[] = {"\xc3\xbc",
+                                      "a@",
+                                      "@a",
+                                      "a\xef\xbc\xa0"
+                                      "b",
+                                      "a@-\xc3\xbc",
+                                      NULL};
+
+    check("idn-email", good, bad);
+    check("email", (const char *const[]){NULL},
+          (const char *const[]){"\xc3\xbc@a", "a@\xc3\xbc", "\"\xc3\xbc\"@a", NULL});
+}
+
 static void test_names(void **state)
 {
     (void)state;
-    char list[20];
-
     assert_int_equal(format_find("date", 4), FORMAT_DATE);
     assert_int_equal(format_find("dates", 5), FORMAT_UNKNOWN);
     assert_int_equal(format_find("", 0), FORMAT_UNKNOWN);
-    assert_int_equal(format_find("idn-hostname", 12), FORMAT_UNSUPPORTED);
     assert_string_equal(format_name(FORMAT_UNKNOWN), "unknown");
     assert_false(format_check(FORMAT_UNKNOWN, "", 0));
-    format_list(list, sizeof(list)); // cut
-    assert_string_equal(list, "date-time, date, ti");
+    assert_string_equal(format_nearest("datetime", 8), "date-time");
+    assert_string_equal(format_nearest("Email", 5), "email");
+    assert_string_equal(format_nearest("url", 3), "uri");
+    assert_null(format_nearest("int64", 5));
+    assert_null(format_nearest("unknown", 7));
+    assert_null(format_nearest("", 0));
 }
 
 int main(void)
@@ -279,7 +376,8 @@ int main(void)
         cmocka_unit_test(test_duration),  cmocka_unit_test(test_email),
         cmocka_unit_test(test_addresses), cmocka_unit_test(test_identifiers),
         cmocka_unit_test(test_uris),      cmocka_unit_test(test_uri_templates),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_hostnames), cmocka_unit_test(test_idn_hostnames),
+        cmocka_unit_test(test_idn_email), cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
