@@ -24,6 +24,7 @@ auth := token token_answer token_fetch token_request
 stream := session session_end session_rx session_watch url ws ws_event
 pg := catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate notify prepare sink transact upsert writer writer_isolate
+jobs := semver
 ops := admin admin_address audit metrics
 app := addresses certificates daemon flow pipeline report streams
 cli := check check_connect common database dead dead_replay load load_position load_progress main migrate run spool status validate
@@ -34,7 +35,7 @@ level0 := core
 level1 := config json spool net
 level2 := schema auth stream pg
 level3 := event
-level4 := sink
+level4 := sink jobs
 level5 := ops
 level6 := app
 level7 := cli
@@ -116,7 +117,8 @@ below_auth := auth net config json core
 below_stream := stream net config core
 below_pg := pg net config core
 below_sink := sink $(level3) $(level2) $(level1) core
-below_ops := ops $(below_sink)
+below_jobs := jobs schema json pg auth net config core
+below_ops := ops $(below_jobs) $(below_sink)
 below_app := $(folders)
 below_cli := $(folders)
 below_sim := sim core
@@ -134,23 +136,24 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call archives_below,$$(*D))
 unit-build: $(unit_tests)
 
 unit: $(unit_tests)
-	@sh tests/tools/run-unit.sh $(jobs) $(unit_tests)
+	@sh tests/tools/run-unit.sh $(parallel) $(unit_tests)
 
 # --- what installs packages, tests, shows --------------------------------------------------------
 python := /usr/bin/python3
 pytest := $(python) -m pytest -q -p no:cacheprovider
-jobs ?= 2
+# how many tests, or compilers, at a time
+parallel ?= 2
 
 packages:
 	@sh tests/tools/packages.sh build
 
 demo:
 	@sh tests/tools/packages.sh demo
-	@$(MAKE) --no-print-directory -j$(jobs) all
+	@$(MAKE) --no-print-directory -j$(parallel) all
 	@CXSINK_BUILD=$(BUILD) $(python) tests/tools/demo.py
 
 # Everything, with and without the sanitizers.
-run_check = @MAKE='$(MAKE)' BUILD='$(BUILD)' CC='$(CC)' JOBS=$(jobs) sh tests/tools/check.sh
+run_check = @MAKE='$(MAKE)' BUILD='$(BUILD)' CC='$(CC)' JOBS=$(parallel) sh tests/tools/check.sh
 check:
 	$(run_check) all
 
@@ -158,7 +161,7 @@ check-sanitized:
 	$(run_check) sanitized
 
 integration: all
-	@cd tests/integration && CXSINK_BUILD=$(abspath $(BUILD)) $(pytest) -n $(jobs) $(TESTS)
+	@cd tests/integration && CXSINK_BUILD=$(abspath $(BUILD)) $(pytest) -n $(parallel) $(TESTS)
 
 # One part alone, without limits: tests/bench/bench_PART.c, linked with every folder.
 micro := $(filter decode schema spool,$(patsubst tests/bench/bench_%.c,%,$(wildcard tests/bench/*.c)))
@@ -177,13 +180,13 @@ bench-sink bench-stream: bench-%: $(BUILD)/bench/bench_%
 # The daemon under valgrind through everything that happens to it; ten million events (SOAK_EVENTS).
 valgrind soak:
 	@sh tests/tools/packages.sh check
-	@$(MAKE) --no-print-directory -j$(jobs) all
+	@$(MAKE) --no-print-directory -j$(parallel) all
 	@cd tests/integration && CXSINK_BUILD=$(abspath $(BUILD)) CXSINK_WAIT_FACTOR=5 \
 	  $(if $(SOAK_EVENTS),SOAK_EVENTS=$(SOAK_EVENTS)) $(pytest) -s $@_run.py
 
 bench:
 	@sh tests/tools/packages.sh bench
-	@$(MAKE) --no-print-directory -j$(jobs) all
+	@$(MAKE) --no-print-directory -j$(parallel) all
 	@CXSINK_BUILD=$(BUILD) $(python) tests/bench/bench.py $(BENCH)
 
 format:

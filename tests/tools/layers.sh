@@ -10,7 +10,7 @@ level() {
     config | json | spool | net) echo 1 ;;
     schema | auth | stream | pg) echo 2 ;;
     event) echo 3 ;;
-    sink) echo 4 ;;
+    sink | jobs) echo 4 ;;
     ops) echo 5 ;;
     app) echo 6 ;;
     cli) echo 7 ;;
