@@ -8,6 +8,8 @@
 #ifndef CXSINK_CONFIG_LOAD_H
 #define CXSINK_CONFIG_LOAD_H
 
+#include "config/jobs.h"
+#include "config/types.h"
 #include "core/buf.h"
 #include "core/log.h"
 #include "core/status.h"
@@ -15,16 +17,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct config_pair {
-    char *name;
-    char *value;
-};
-
-struct config_pairs {
-    struct config_pair *items;
-    size_t count;
-};
 
 enum config_grant { GRANT_CLIENT_CREDENTIALS, GRANT_PASSWORD, GRANT_STATIC, GRANT_ACCESS_KEY };
 enum config_client_auth {
@@ -36,13 +28,6 @@ enum config_client_auth {
     CLIENT_AUTH_NONE
 };
 enum config_params_in { PARAMS_IN_FORM, PARAMS_IN_QUERY, PARAMS_IN_JSON };
-
-// TLS of one peer: settings of net/tls by value.
-struct config_tls {
-    char *ca_file;   // NULL: the system's store
-    char *cert_file; // NULL: none
-    char *key_file;  // NULL: none
-};
 
 struct config_auth {
     char *name;
@@ -89,8 +74,6 @@ struct config_stream {
     enum config_normal_close on_normal_close;
     struct config_tls tls;
 };
-
-#define CONFIG_NONE ((size_t)-1)
 
 struct config_column {
     char *name;
@@ -157,6 +140,7 @@ struct config {
     struct config_spool spool;
     struct config_postgres postgres;
     struct config_admin admin;
+    struct config_jobs jobs;
     bool has_jobs; // a "jobs" section is there; jobs are not run by this version
 };
 

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Jobs as people and programs hand them in: JSON objects that name an action and bring its
+// parameters. Pure but for the files that an execute or publish job names.
+#ifndef CXSINK_JOBS_SUBMISSION_H
+#define CXSINK_JOBS_SUBMISSION_H
+
+#include "jobs/kind.h"
+
+struct config;
+
+#define SUBMISSION_TEXT_MAX ((size_t)32 << 20) // bytes of one file of jobs
+
+// One job, checked. Texts are owned.
+struct submission {
+    char *id; // given, or made: a UUID
+    bool has_id;
+    size_t action; // index into config.jobs.actions
+    char *params;  // JSON object: the members that are not common to every job; paths are absolute
+    int priority;
+    int64_t run_at_us; // wall clock; 0: at once
+    int64_t every_us;  // 0: none
+    char *cron;        // NULL: none
+    char *time_zone;   // NULL: UTC
+};
+
+struct submissions {
+    struct submission *items;
+    size_t count;
+};
+
+// Reads one job, an array of jobs, or NDJSON. `dir` is where relative paths of files start (NULL:
+// they are faults). All faults of all jobs; their pointers begin with the job's place where there
+// are several ("/3/inputs/a"; of NDJSON the line, counted from 0, of text as "/3"). True when there
+// is none. STATUS_INVALID texts are one fault with pointer "" that says line and column.
+bool submissions_parse(const struct config *config, const char *dir, const char *text,
+                       size_t length, struct submissions *out_r, struct job_faults *faults);
+void submissions_free(struct submissions *submissions);
+
+// The same check for parameters that stand in the queue (queued by SQL, or by another
+// configuration): `params` is the JSON object alone.
+void submission_check_params(const struct config_action *action, const struct tape *params,
+                             int64_t wall_us, struct job_faults *faults);
+
+#endif
