@@ -13,12 +13,19 @@
 struct schema;
 struct tape;
 
+// The "keyword" of a pattern (also of patternProperties) that was given up, because all patterns
+// together may take some 20 ms, and 100 ns for each byte of the event, counted in steps: the same
+// event always gets the same answer. Whether the value is valid is not known then; it fails,
+// wherever the pattern stands.
+#define SCHEMA_PATTERN_LIMIT "pattern_limit"
+
 // One failure. Pointers are RFC 6901, cut at their size; `message` names what was expected and what
 // kind of value was found, never the value itself.
 //   instance  the value that fails; of "required" the object that lacks a member, of
 //             "additionalProperties": false the member that is not allowed
 //   schema    the keyword where it stands, also when reached through $ref
-//   keyword   its name; for a schema `false` the keyword that holds it, for a root `false` "false"
+//   keyword   its name; for a schema `false` the keyword that holds it, for a root `false` "false";
+//             SCHEMA_PATTERN_LIMIT
 struct schema_error {
     char instance[256];
     char schema[256];

@@ -11,6 +11,7 @@
 #include "core/mem.h"
 #include "json/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@
 #define ECMA_GROUPS_MAX 500
 #define ECMA_REPEAT_MAX 65535 // PCRE2's own limit
 #define NOWHERE UINT32_MAX
+#define UNCOUNTED_MAX 64 // repetitions that are too little to be counted as steps
 
 static bool parse_alternatives(struct ecma_parser *parser);
 
@@ -99,7 +101,7 @@ static bool parse_group(struct ecma_parser *parser, uint32_t *group_r)
     parser->inside = group.parent;
     if (!ecma_take(parser, ")"))
         return ecma_fail(parser, "a ( without its )");
-    return ecma_put(parser, ")");
+    return ecma_put(parser, group.kind == GROUP_PLAIN ? ECMA_STEP ")" : ")");
 }
 
 // Behind the backslash: \1 or \k<name>; resolved when the whole pattern is known.
@@ -129,6 +131,7 @@ static bool parse_reference(struct ecma_parser *parser)
             return ecma_fail(parser, "a reference to a group that does not stand before it");
     }
     parser->references[parser->n_references++] = reference;
+    parser->pattern->has_references = true;
     return buf_printf(&parser->pattern->pcre, "\\g{%u}", reference.number) ||
            ecma_fail(parser, "too long");
 }
@@ -213,16 +216,33 @@ static bool take_quantifier(struct ecma_parser *parser, bool *found_r, uint32_t 
     return true;
 }
 
-static bool put_quantifier(struct ecma_parser *parser, uint32_t min, uint32_t max, bool lazy)
+// Tells, in front of the atom that was written at `start`, that many repetitions of it come.
+static bool put_steps(struct ecma_parser *parser, size_t start, uint32_t repetitions)
 {
     struct buf *out = &parser->pattern->pcre;
-    bool done = max == ECMA_NO_LIMIT ? buf_printf(out, "{%u,}%s", min, lazy ? "?" : "")
-                                     : buf_printf(out, "{%u,%u}%s", min, max, lazy ? "?" : "");
+    size_t end = out->len;
+    char steps[16];
+    int length = snprintf(steps, sizeof(steps), "(?C%d)", 32 - __builtin_clz(repetitions));
+
+    if (!ecma_put(parser, steps))
+        return false;
+    memmove(out->data + start + length, out->data + start, end - start);
+    memcpy(out->data + start, steps, (size_t)length);
+    return true;
+}
+
+static bool put_quantifier(struct ecma_parser *parser, uint32_t min, uint32_t max)
+{
+    struct buf *out = &parser->pattern->pcre;
+    const char *lazy = ecma_take(parser, "?") ? "?" : "";
+    const char *step = min != max ? ECMA_STEP : "";
+    bool done = max == ECMA_NO_LIMIT ? buf_printf(out, "{%u,}%s%s", min, lazy, step)
+                                     : buf_printf(out, "{%u,%u}%s%s", min, max, lazy, step);
     return done || ecma_fail(parser, "too long");
 }
 
-// After an atom; `group` is the atom's, or NOWHERE.
-static bool parse_quantifier(struct ecma_parser *parser, uint32_t group)
+// After an atom, written at `start`; `group` is the atom's, or NOWHERE.
+static bool parse_quantifier(struct ecma_parser *parser, uint32_t group, size_t start)
 {
     uint32_t min, max;
     bool found;
@@ -238,7 +258,9 @@ static bool parse_quantifier(struct ecma_parser *parser, uint32_t group)
         parser->pattern->pieces[parser->pattern->n_pieces - 1].min = min;
         parser->pattern->pieces[parser->pattern->n_pieces - 1].max = max;
     }
-    return put_quantifier(parser, min, max, ecma_take(parser, "?"));
+    if (min > UNCOUNTED_MAX && group == NOWHERE && !put_steps(parser, start, min))
+        return false;
+    return put_quantifier(parser, min, max);
 }
 
 // Behind a backslash that is not in a class; *assertion_r: it cannot be repeated.
@@ -292,6 +314,7 @@ static bool parse_assertion(struct ecma_parser *parser)
 
 static bool parse_term(struct ecma_parser *parser)
 {
+    size_t start = parser->pattern->pcre.len;
     uint32_t group = NOWHERE;
     bool assertion = false;
     bool done;
@@ -329,7 +352,7 @@ static bool parse_term(struct ecma_parser *parser)
         done = parse_literal(parser);
         break;
     }
-    return done && (assertion || parse_quantifier(parser, group));
+    return done && (assertion || parse_quantifier(parser, group, start));
 }
 
 static bool parse_alternatives(struct ecma_parser *parser)
@@ -338,7 +361,7 @@ static bool parse_alternatives(struct ecma_parser *parser)
         if (*parser->p == '|') {
             parser->p++;
             parser->scan = SCAN_NO;
-            if (!ecma_put(parser, "|"))
+            if (!ecma_put(parser, "|" ECMA_STEP))
                 return false;
         } else if (!parse_term(parser)) {
             return false;

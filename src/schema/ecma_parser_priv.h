@@ -52,6 +52,8 @@ struct ecma_parser {
 bool ecma_fail(struct ecma_parser *parser, const char *what);
 // Appends to the pattern for PCRE2.
 bool ecma_put(struct ecma_parser *parser, const char *text);
+// The callout of a step (ecma_priv.h).
+#define ECMA_STEP "(?C)"
 bool ecma_put_code_point(struct ecma_parser *parser, uint32_t c);
 // Is the next byte this one?
 bool ecma_at(const struct ecma_parser *parser, char c);

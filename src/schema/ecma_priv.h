@@ -23,7 +23,11 @@ struct ecma_piece {
 };
 
 struct ecma_pattern {
-    struct buf pcre; // the pattern for PCRE2; owned
+    // The pattern for PCRE2; owned. It has a callout wherever there is something to choose, and
+    // around long fixed work, so that who runs it can count every step: number 0 for one step,
+    // number n for 2^n of them to come.
+    struct buf pcre;
+    bool has_references; // a step may compare as much as the whole text
     // A pattern that is "^", pieces, and perhaps "$", where taking as many code points as a piece
     // can never spoils the match: no going back is needed.
     bool is_scan;

@@ -94,6 +94,7 @@ static void fill_patterns(struct compiler *compiler, const struct site *site, st
     {
         struct pattern_property *pattern = &patterns[object->n_patterns];
         pattern->regex = compiler_regex(compiler, key, key);
+        pattern->place = key;
         object->n_patterns += pattern->regex != NULL;
         compiler_refer(compiler, &pattern->block, key + 1, KEYWORD_PATTERN_PROPERTIES);
     }

@@ -51,6 +51,22 @@ void explain(struct run *run, uint32_t token, uint32_t place, enum keyword keywo
     write_pointer(&run->schema->tape, place, error->schema, sizeof(error->schema));
 }
 
+void explain_limit(struct run *run, uint32_t token, uint32_t place)
+{
+    if (!run->gave_up) {
+        run->gave_up = true;
+        run->gave_up_token = token;
+        run->gave_up_place = place;
+    }
+    if (!run->explain || run->limit_told)
+        return;
+    run->limit_told = true;
+    explain(run, token, place, KEYWORD_PATTERN,
+            "the pattern was given up after too many steps; make it simpler");
+    if (run->count <= run->max)
+        run->errors[run->count - 1].keyword = SCHEMA_PATTERN_LIMIT;
+}
+
 // "string or null"
 static void list_kinds(unsigned kinds, char *text, size_t size)
 {
@@ -181,9 +197,8 @@ void explain_instruction(struct run *run, const struct instruction *in, uint32_t
                 format_name((enum format)in->u.word));
         return;
     case OP_PATTERN:
-        run->limit_told |= run->limit;
-        explain(run, token, in->place, keyword, "%s",
-                run->limit ? EXPLAIN_LIMIT : "expected a string that matches the pattern");
+        if (!run->limit_told) // what other patterns say is not known either
+            explain(run, token, in->place, keyword, "expected a string that matches the pattern");
         return;
     case OP_UNIQUE_ITEMS:
         explain_twins(run, in, token);

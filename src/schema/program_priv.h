@@ -113,6 +113,7 @@ struct property {
 
 struct pattern_property {
     struct regex *regex;
+    uint32_t place; // schema token of the pattern
     block_t block;
 };
 

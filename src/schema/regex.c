@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// See regex_priv.h. Limits keep one text from holding the event loop: about a million steps (a few
-// ten milliseconds), 1 MiB of stack for compiled code, 16 MiB for the interpreter.
+// See regex_priv.h. PCRE2's own limit counts anew at every place where a match may start, and does
+// not see how far a repetition looks; so the steps are counted here, in callouts, which cost a few
+// nanoseconds each.
 #include "schema/regex_priv.h"
 
 #include "core/mem.h"
@@ -13,10 +14,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#define REGEX_MATCH_LIMIT 1000000
-#define REGEX_HEAP_LIMIT_KIB (16 * 1024)
-#define REGEX_JIT_STACK_MIN (32 * 1024)
-#define REGEX_JIT_STACK_MAX (1024 * 1024)
+#define CHOICE_STEPS 16
+#define MEMORY_MAX (64u << 20)
 
 // A piece of a scan, ready to run.
 struct step {
@@ -33,7 +32,11 @@ struct regex {
     pcre2_code *code;
     pcre2_match_data *data;
     pcre2_match_context *context;
-    pcre2_jit_stack *stack;
+    // Of the match that runs.
+    int64_t left; // steps
+    size_t at;    // where the last callout was
+    int64_t choice_steps;
+    bool has_references;
 };
 
 static void make_steps(struct regex *regex, const struct ecma_pattern *pattern)
@@ -53,16 +56,32 @@ static void make_steps(struct regex *regex, const struct ecma_pattern *pattern)
     }
 }
 
-static enum status_code make_code(struct regex *regex, const struct buf *pattern, struct status *st)
+static int count_steps(pcre2_callout_block *block, void *data)
+{
+    struct regex *regex = data;
+    size_t at = block->current_position;
+
+    regex->left -=
+        regex->choice_steps + (int64_t)(at > regex->at ? at - regex->at : regex->at - at);
+    if (block->callout_number > 0)
+        regex->left -= INT64_C(1) << block->callout_number;
+    regex->at = at;
+    return regex->left < 0 ? PCRE2_ERROR_CALLOUT : 0;
+}
+
+static enum status_code make_code(struct regex *regex, const struct ecma_pattern *pattern,
+                                  struct status *st)
 {
     uint32_t options =
         PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_MATCH_UNSET_BACKREF | PCRE2_NEVER_BACKSLASH_C;
+    const struct buf *text = &pattern->pcre;
     PCRE2_UCHAR message[128];
     PCRE2_SIZE offset;
     int error;
 
-    regex->code = pcre2_compile((PCRE2_SPTR)(pattern->len == 0 ? "" : pattern->data), pattern->len,
-                                options, &error, &offset, NULL);
+    regex->has_references = pattern->has_references;
+    regex->code = pcre2_compile((PCRE2_SPTR)(text->len == 0 ? "" : text->data), text->len, options,
+                                &error, &offset, NULL);
     if (regex->code == NULL) {
         pcre2_get_error_message(error, message, sizeof(message));
         return status_set(st, STATUS_INVALID, "not supported by the regular expression library: %s",
@@ -72,13 +91,11 @@ static enum status_code make_code(struct regex *regex, const struct buf *pattern
     regex->context = pcre2_match_context_create(NULL);
     if (regex->data == NULL || regex->context == NULL)
         return status_set(st, STATUS_INTERNAL, "out of memory");
-    pcre2_set_match_limit(regex->context, REGEX_MATCH_LIMIT);
-    pcre2_set_heap_limit(regex->context, REGEX_HEAP_LIMIT_KIB);
-    if (pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0) {
-        regex->stack = pcre2_jit_stack_create(REGEX_JIT_STACK_MIN, REGEX_JIT_STACK_MAX, NULL);
-        if (regex->stack != NULL)
-            pcre2_jit_stack_assign(regex->context, NULL, regex->stack);
-    }
+    pcre2_set_callout(regex->context, count_steps, regex);
+    pcre2_set_match_limit(regex->context, UINT32_MAX);
+    pcre2_set_depth_limit(regex->context, UINT32_MAX);
+    pcre2_set_heap_limit(regex->context, MEMORY_MAX / 1024);
+    pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE); // where that fails, it is interpreted
     return STATUS_OK;
 }
 
@@ -95,7 +112,7 @@ enum status_code regex_compile(const char *pattern, size_t length, struct regex 
         if (translated.is_scan)
             make_steps(regex, &translated);
         else
-            code = make_code(regex, &translated.pcre, st);
+            code = make_code(regex, &translated, st);
         if (code != STATUS_OK)
             regex_destroy(&regex);
         *regex_r = regex;
@@ -108,7 +125,6 @@ void regex_destroy(struct regex **regex)
 {
     if (*regex == NULL)
         return;
-    pcre2_jit_stack_free((*regex)->stack);
     pcre2_match_context_free((*regex)->context);
     pcre2_match_data_free((*regex)->data);
     pcre2_code_free((*regex)->code);
@@ -152,12 +168,38 @@ static bool run_scan(const struct regex *regex, const char *text, size_t length)
     return !regex->to_end || p == end;
 }
 
-enum regex_result regex_match(struct regex *regex, const char *text, size_t length)
+static int run_code(struct regex *regex, const char *text, size_t length)
+{
+    regex->at = 0;
+    return pcre2_match(regex->code, (PCRE2_SPTR)text, length, 0, PCRE2_NO_UTF_CHECK, regex->data,
+                       regex->context);
+}
+
+// Compiled code has 32 KiB of the machine's stack, enough for most; the rest is for long texts.
+static int run_with_stack(struct regex *regex, const char *text, size_t length)
+{
+    pcre2_jit_stack *stack = pcre2_jit_stack_create(1u << 20, MEMORY_MAX, NULL);
+    int found = PCRE2_ERROR_NOMEMORY;
+
+    if (stack != NULL) {
+        pcre2_jit_stack_assign(regex->context, NULL, stack);
+        found = run_code(regex, text, length);
+        pcre2_jit_stack_assign(regex->context, NULL, NULL);
+        pcre2_jit_stack_free(stack);
+    }
+    return found;
+}
+
+enum regex_result regex_match(struct regex *regex, const char *text, size_t length, int64_t *steps)
 {
     if (regex->is_scan)
         return run_scan(regex, text, length) ? REGEX_MATCH : REGEX_NO_MATCH;
-    int found = pcre2_match(regex->code, (PCRE2_SPTR)text, length, 0, PCRE2_NO_UTF_CHECK,
-                            regex->data, regex->context);
+    regex->left = *steps;
+    regex->choice_steps = CHOICE_STEPS + (regex->has_references ? (int64_t)length : 0);
+    int found = run_code(regex, text, length);
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+        found = run_with_stack(regex, text, length);
+    *steps = regex->left;
     if (found >= 0)
         return REGEX_MATCH;
     return found == PCRE2_ERROR_NOMATCH ? REGEX_NO_MATCH : REGEX_LIMIT;

@@ -44,19 +44,19 @@ static bool is_plain(const struct tape *tape, uint32_t string)
 }
 
 // Not inlined, like format_unescaped(): its room must not lie on the stack of every level.
-__attribute__((noinline)) static enum regex_result
-match_unescaped(const struct tape *tape, uint32_t string, struct regex *regex)
+__attribute__((noinline)) static enum regex_result match_unescaped(struct run *run, uint32_t string,
+                                                                   struct regex *regex)
 {
     struct unescaped plain;
 
-    unescape(tape, string, &plain);
-    enum regex_result result = regex_match(regex, plain.text, plain.length);
+    unescape(run->tape, string, &plain);
+    enum regex_result result = regex_match(regex, plain.text, plain.length, &run->steps);
     free(plain.owned);
     return result;
 }
 
-static bool matches(struct run *run, const struct instruction *in, struct regex *regex,
-                    uint32_t string)
+// `place`: the pattern's key in the schema.
+static bool matches(struct run *run, struct regex *regex, uint32_t place, uint32_t string)
 {
     const struct tape *tape = run->tape;
     enum regex_result result;
@@ -64,15 +64,12 @@ static bool matches(struct run *run, const struct instruction *in, struct regex 
 
     if (is_plain(tape, string)) {
         const char *text = tape_string(tape, string, &length);
-        result = regex_match(regex, text, length);
+        result = regex_match(regex, text, length, &run->steps);
     } else {
-        result = match_unescaped(tape, string, regex);
+        result = match_unescaped(run, string, regex);
     }
-    run->limit = result == REGEX_LIMIT;
-    if (run->limit && run->gave_up == NULL) {
-        run->gave_up = in;
-        run->gave_up_token = string;
-    }
+    if (result == REGEX_LIMIT)
+        explain_limit(run, string, place);
     return result == REGEX_MATCH;
 }
 
@@ -223,13 +220,12 @@ static const struct property *find_property(const struct object *object, const s
 }
 
 // Runs the patternProperties that match the name. *known_r becomes true when one does.
-static bool run_patterns(struct run *run, const struct instruction *in, uint32_t key, bool *known_r)
+static bool run_patterns(struct run *run, const struct object *object, uint32_t key, bool *known_r)
 {
-    const struct object *object = in->u.object;
     bool passed = true;
 
     for (uint32_t i = 0; i < object->n_patterns; i++) {
-        if (!matches(run, in, object->patterns[i].regex, key))
+        if (!matches(run, object->patterns[i].regex, object->patterns[i].place, key))
             continue;
         *known_r = true;
         if (run_block(run, object->patterns[i].block, key + 1))
@@ -242,13 +238,12 @@ static bool run_patterns(struct run *run, const struct instruction *in, uint32_t
 }
 
 // A member that is not among the declared properties, or one where patterns have a say as well.
-static bool run_undeclared(struct run *run, const struct instruction *in, uint32_t key,
+static bool run_undeclared(struct run *run, const struct object *object, uint32_t key,
                            bool declared)
 {
-    const struct object *object = in->u.object;
     bool known = declared;
 
-    if (object->n_patterns > 0 && !run_patterns(run, in, key, &known))
+    if (object->n_patterns > 0 && !run_patterns(run, object, key, &known))
         return false;
     if (known || !object->has_additional)
         return true;
@@ -258,9 +253,8 @@ static bool run_undeclared(struct run *run, const struct instruction *in, uint32
 
 // For the verdict alone, in one pass. Names are unique in an object, so that counting those that
 // are required tells whether all are there.
-static bool object_passes(struct run *run, const struct instruction *in, uint32_t token)
+static bool object_passes(struct run *run, const struct object *object, uint32_t token)
 {
-    const struct object *object = in->u.object;
     const struct tape_token *tokens = run->tape->tokens;
     uint32_t end = tokens[token].next;
     uint32_t n_required = 0;
@@ -278,7 +272,7 @@ static bool object_passes(struct run *run, const struct instruction *in, uint32_
             if (property->rest != BLOCK_NONE && !run_block(run, property->rest, key + 1))
                 return false;
         }
-        if ((!declared || object->n_patterns > 0) && !run_undeclared(run, in, key, declared))
+        if ((!declared || object->n_patterns > 0) && !run_undeclared(run, object, key, declared))
             return false;
     }
     return n_required == object->n_required;
@@ -295,23 +289,21 @@ static void explain_required(struct run *run, const struct object *object, uint3
 }
 
 // Is the member known to properties or patternProperties? Tells nothing.
-static bool is_known(struct run *run, const struct instruction *in, uint32_t key)
+static bool is_known(struct run *run, const struct object *object, uint32_t key)
 {
-    const struct object *object = in->u.object;
     const struct property *property = find_property(object, run->tape, key);
 
     if (property != NULL && property->declared)
         return true;
     for (uint32_t i = 0; i < object->n_patterns; i++)
-        if (matches(run, in, object->patterns[i].regex, key))
+        if (matches(run, object->patterns[i].regex, object->patterns[i].place, key))
             return true;
     return false;
 }
 
 // The same as object_passes(), but going on, and in the order that is promised.
-static void explain_object(struct run *run, const struct instruction *in, uint32_t token)
+static void explain_object(struct run *run, const struct object *object, uint32_t token)
 {
-    const struct object *object = in->u.object;
     const struct tape_token *tokens = run->tape->tokens;
     uint32_t end = tokens[token].next;
     bool known;
@@ -321,10 +313,10 @@ static void explain_object(struct run *run, const struct instruction *in, uint32
         const struct property *property = find_property(object, run->tape, key);
         if (property != NULL && property->block != BLOCK_NONE)
             run_block(run, property->block, key + 1);
-        run_patterns(run, in, key, &known);
+        run_patterns(run, object, key, &known);
     }
     for (uint32_t key = token + 1; key != end; key = tokens[key + 1].next) {
-        if (!object->has_additional || is_known(run, in, key))
+        if (!object->has_additional || is_known(run, object, key))
             continue;
         if (object->additional_false)
             explain(run, key, object->additional_place, KEYWORD_ADDITIONAL_PROPERTIES,
@@ -336,11 +328,12 @@ static void explain_object(struct run *run, const struct instruction *in, uint32
 
 static bool run_object(struct run *run, const struct instruction *in, uint32_t token)
 {
+    const struct object *object = in->u.object;
     size_t before = run->count;
 
     if (!run->explain)
-        return object_passes(run, in, token);
-    explain_object(run, in, token);
+        return object_passes(run, object, token);
+    explain_object(run, object, token);
     return run->count == before;
 }
 
@@ -512,7 +505,7 @@ static bool run_instruction(struct run *run, const struct instruction *in, uint3
     case OP_FORMAT:
         return has_format(tape, token, (enum format)in->u.word);
     case OP_PATTERN:
-        return matches(run, in, in->u.regex, token);
+        return matches(run, in->u.regex, in->place, token);
     case OP_OBJECT:
         return run_object(run, in, token);
     case OP_MIN_PROPERTIES:
@@ -564,32 +557,30 @@ static bool run_block(struct run *run, block_t block, uint32_t token)
     return passed;
 }
 
-// A pattern without an answer makes the value fail, also where its failure would have been wanted.
-static void explain_given_up(struct run *run)
-{
-    enum keyword keyword =
-        run->gave_up->op == OP_PATTERN ? KEYWORD_PATTERN : KEYWORD_PATTERN_PROPERTIES;
-
-    explain(run, run->gave_up_token, run->gave_up->place, keyword, EXPLAIN_LIMIT);
-}
-
 bool schema_validate(const struct schema *schema, const struct tape *tape,
                      struct schema_error *errors_r, size_t max_errors, size_t *n_errors_r)
 {
-    struct run run = {.schema = schema, .tape = tape, .errors = errors_r, .max = max_errors};
+    struct run run = {.schema = schema,
+                      .tape = tape,
+                      .errors = errors_r,
+                      .max = max_errors,
+                      .steps = REGEX_STEPS(tape->length)};
 
     *n_errors_r = 0;
-    if (run_block(&run, 0, 0) && run.gave_up == NULL)
+    if (run_block(&run, 0, 0) && !run.gave_up)
         return true;
     if (max_errors == 0) {
         *n_errors_r = 1;
         return false;
     }
-    run.gave_up = NULL;
     run.explain = true;
-    run_block(&run, 0, 0);
-    if (run.gave_up != NULL && !run.limit_told)
-        explain_given_up(&run);
+    if (!run.gave_up) {
+        run.steps = REGEX_STEPS(tape->length);
+        run_block(&run, 0, 0);
+    }
+    // A pattern without an answer makes the value fail, also where its failure would be right.
+    if (run.gave_up && !run.limit_told)
+        explain_limit(&run, run.gave_up_token, run.gave_up_place);
     *n_errors_r = run.count;
     return false;
 }

@@ -16,11 +16,11 @@ struct run {
     struct schema_error *errors; // `max` of them
     size_t max;
     size_t count;
-    // A pattern that was given up: the value fails, whatever a `not` around makes of it.
-    const struct instruction *gave_up;
-    uint32_t gave_up_token;
-    bool limit;      // the last pattern was given up
-    bool limit_told; // a failure says so
+    int64_t steps; // that patterns may still take
+    // A pattern was given up: the value fails, whatever a `not` around makes of it.
+    bool gave_up;
+    bool limit_told;                       // a failure says so
+    uint32_t gave_up_token, gave_up_place; // of the first one
 };
 
 // A string's bytes: the tape's own, or unescaped into `room` or (when longer) a piece of memory.
@@ -31,13 +31,14 @@ struct unescaped {
     char room[4096];
 };
 
-#define EXPLAIN_LIMIT "the pattern was given up after too many steps; make it simpler"
-
 // explain.c: adds a failure of the value at `token`; `place` is the keyword's key (or the schema
 // `false` itself) in the schema.
 void explain(struct run *run, uint32_t token, uint32_t place, enum keyword keyword,
              const char *format, ...) __attribute__((format(printf, 5, 6)));
-// The same for an instruction that failed as a whole.
+// A pattern (its key at `place`) was given up over the string at `token`: notes it, and with
+// `explain` tells it, once.
+void explain_limit(struct run *run, uint32_t token, uint32_t place);
+// The same as explain() for an instruction that failed as a whole.
 void explain_instruction(struct run *run, const struct instruction *in, uint32_t token);
 
 // equal.c: deep equality (JSON Schema Core section 4.2.2) of two values.

@@ -545,6 +545,26 @@ static void test_large_then_small(void **state)
     accept_members(f, (struct members){0});
 }
 
+// A pattern that runs away has a reason of its own: mend the pattern, not the event.
+static void test_pattern_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct schema *kept = f->schema;
+    const char *schema = "{\"properties\":{\"key\":{\"pattern\":\"^(a+)+$\"}}}";
+    const char *event = "{\"key\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"}";
+    struct schema_fault fault;
+    struct status st = {0};
+
+    assert_int_equal(
+        schema_compile("test", schema, strlen(schema), &f->schema, &fault, 1, NULL, &st),
+        STATUS_OK);
+    decode_bytes(f, event, strlen(event));
+    assert_refused(f, event, "schema.pattern_limit");
+    assert_non_null(strstr(buf_text(&f->result.detail), "\"/properties/key/pattern\""));
+    schema_destroy(&f->schema);
+    f->schema = kept;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_without_schema),    cmocka_unit_test(test_integer_duration),
         cmocka_unit_test(test_many_columns),      cmocka_unit_test(test_depth_limit),
         cmocka_unit_test(test_rows_append),       cmocka_unit_test(test_large_then_small),
+        cmocka_unit_test(test_pattern_limit),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -21,7 +21,8 @@ static bool match_bytes(const char *pattern, const char *text, size_t length)
     char *copy = malloc(length > 0 ? length : 1); // reading too far is found
 
     memcpy(copy, text, length);
-    enum regex_result result = regex_match(regex, copy, length);
+    int64_t steps = REGEX_STEPS(length);
+    enum regex_result result = regex_match(regex, copy, length, &steps);
     assert_int_not_equal(result, REGEX_LIMIT);
     free(copy);
     regex_destroy(&regex);
@@ -301,17 +302,95 @@ static void test_bounds_of_the_parser(void **state)
     free(dots);
 }
 
+// Runs a pattern over `length` bytes of `unit` again and again, and `tail`; *taken_r: the steps.
+static enum regex_result run_long(const char *pattern, const char *unit, size_t length,
+                                  const char *tail, int64_t *taken_r)
+{
+    size_t unit_length = strlen(unit), tail_length = strlen(tail);
+    char *text = malloc(length + tail_length + 1);
+    struct regex *regex = must(pattern);
+
+    for (size_t i = 0; i < length; i++)
+        text[i] = unit[i % unit_length];
+    memcpy(text + length, tail, tail_length);
+    int64_t steps = REGEX_STEPS(length);
+    enum regex_result result = regex_match(regex, text, length + tail_length, &steps);
+    *taken_r = REGEX_STEPS(length) - steps;
+    int64_t again = REGEX_STEPS(length);
+    assert_int_equal(regex_match(regex, text, length + tail_length, &again), result);
+    assert_true(again == steps); // always the same
+    regex_destroy(&regex);
+    free(text);
+    return result;
+}
+
+// Whatever makes a pattern slow, it ends, and close to where the steps do.
 static void test_limits(void **state)
 {
     (void)state;
-    char text[64];
-    struct regex *regex = must("^(a+)+$");
+    static const struct {
+        const char *pattern, *unit;
+        size_t length;
+        const char *tail;
+    } slow[] = {
+        {"^(a+)+$", "a", 63, "!"},
+        {"^(a|a)*$", "a", 63, "!"},
+        {"^(a?){40}a{40}$", "a", 60, "!"},
+        {"^a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?[^a]{30}", "a", 50, ""},
+        {"^(?:\\w+\\s?)*$", "abcde ", 5000, "!"},
+        {"^a*a*[bc]", "a", 300000, ""},
+        {"^a*?a*?[bc]", "a", 300000, ""},
+        {".*foo.*bar", "foo ", 200000, "r"},
+        {"(?:\\w+\\s)*$", "abcde ", 200000, "!"},
+        {"(?=.*x)(?=.*y)z", "abz", 200000, ""},
+        {"(?<!ab)b|(?=a*c)d|a{3000}b", "a", 300000, ""},
+        {"[ab]{2000}c?d", "ab", 1000000, ""},
+        {"^(a*)\\1c?d", "a", 200000, "xd"},
+    };
+    int64_t taken;
 
-    memset(text, 'a', sizeof(text));
-    assert_int_equal(regex_match(regex, text, sizeof(text)), REGEX_MATCH);
-    text[63] = '!';
-    assert_int_equal(regex_match(regex, text, sizeof(text)), REGEX_LIMIT);
-    assert_int_equal(regex_match(regex, text, 10), REGEX_MATCH); // still of use
+    for (size_t i = 0; i < sizeof(slow) / sizeof(*slow); i++) {
+        if (run_long(slow[i].pattern, slow[i].unit, slow[i].length, slow[i].tail, &taken) !=
+            REGEX_LIMIT)
+            fail_msg("%s is not given up after %lld steps", slow[i].pattern, (long long)taken);
+        assert_true(taken > REGEX_STEPS(slow[i].length));
+        assert_true(taken < REGEX_STEPS(slow[i].length) + 1000000);
+    }
+}
+
+// A long text alone is no reason to give up.
+static void test_long_texts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *unit, *tail;
+    } fast[] = {
+        {"^(?:a|b|c|d|e| )*$", "abcde ", ""},
+        {"^(?:[a-z]+ ?)+$", "abcde ", ""},
+        {"^(\\w+\\s)*(\\w*)$", "abcde ", "a"},
+        {"(?:foo|bar|baz)$", "some text, fo, ba ", "baz"},
+        {"[A-Za-z0-9]{40}", "every word is short ", "0123456789012345678901234567890123456789"},
+        {".*needle", "some text, ned, nee ", "needle"},
+    };
+    int64_t taken;
+
+    for (size_t i = 0; i < sizeof(fast) / sizeof(*fast); i++)
+        if (run_long(fast[i].pattern, fast[i].unit, 1 << 20, fast[i].tail, &taken) != REGEX_MATCH)
+            fail_msg("%s takes %lld steps", fast[i].pattern, (long long)taken);
+}
+
+static void test_steps_are_shared(void **state)
+{
+    (void)state;
+    struct regex *regex = must("^(a+)+$");
+    int64_t steps = 100;
+
+    assert_int_equal(regex_match(regex, "aaa", 3, &steps), REGEX_MATCH);
+    assert_true(steps < 100 && steps > 0);
+    assert_int_equal(regex_match(regex, "aaa", 3, &steps), REGEX_LIMIT);
+    assert_true(steps < 0);
+    steps = 1000;
+    assert_int_equal(regex_match(regex, "aaa", 3, &steps), REGEX_MATCH); // still of use
     regex_destroy(&regex);
     assert_null(regex);
     regex_destroy(&regex);
@@ -330,6 +409,8 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_bounds_of_the_parser),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_steps_are_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -224,20 +224,42 @@ static void test_pattern_over_long_escaped_text(void **state)
     free(json);
 }
 
-// A pattern that runs away fails, and its failure says why, also where failing would be right.
+#define RUNAWAY "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"
+
+// A pattern that runs away fails, and its failure alone says why, also where failing would be
+// right.
 static void test_pattern_limit(void **state)
 {
     (void)state;
-    char json[] = "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"";
+    const char *json = "\"" RUNAWAY "\"", *object = "{\"" RUNAWAY "\":1}";
     const char *message = "the pattern was given up after too many steps; make it simpler";
 
-    assert_failure("{\"pattern\":\"^(a+)+\\\\1?$\"}", json, 0, "", "/pattern", "pattern", message);
-    assert_failure("{\"not\":{\"pattern\":\"^(a+)+\\\\1?$\"}}", json, 0, "", "/not/pattern",
-                   "pattern", message);
-    assert_failure("{\"patternProperties\":{\"^(a+)+\\\\1?$\":true}}",
-                   "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\":1}", 0,
-                   "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", "",
-                   "patternProperties", message);
+    assert_failure("{\"pattern\":\"^(a+)+$\",\"maxLength\":100}", json, 0, "", "/pattern",
+                   SCHEMA_PATTERN_LIMIT, message);
+    assert_int_equal(count_failures("{\"pattern\":\"^(a+)+$\"}", json), 1);
+    assert_failure("{\"not\":{\"pattern\":\"^(a+)+$\"}}", json, 0, "", "/not/pattern",
+                   SCHEMA_PATTERN_LIMIT, message);
+    assert_failure("{\"patternProperties\":{\"^(a+)+$\":false}}", object, 0, "/" RUNAWAY,
+                   "/patternProperties/^(a+)+$", SCHEMA_PATTERN_LIMIT, message);
+    assert_int_equal(count_failures("{\"patternProperties\":{\"^(a+)+$\":false}}", object), 1);
+    assert_failure("{\"additionalProperties\":false,\"patternProperties\":{\"^(a+)+$\":true}}",
+                   object, 0, "/" RUNAWAY, "/patternProperties/^(a+)+$", SCHEMA_PATTERN_LIMIT,
+                   message);
+}
+
+// What else is wrong is told when the verdict did not need the pattern.
+static void test_pattern_limit_beside_others(void **state)
+{
+    (void)state;
+    const char *schema = "{\"items\":{\"maxLength\":9,\"pattern\":\"^(a+)+$\"}}";
+    const char *not = "{\"items\":{\"maxLength\":9,\"not\":{\"pattern\":\"^(a+)+$\"}}}";
+
+    assert_failure(schema, "[\"" RUNAWAY "\"]", 0, "/0", "/items/maxLength", "maxLength", NULL);
+    assert_failure(schema, "[\"" RUNAWAY "\"]", 1, "/0", "/items/pattern", SCHEMA_PATTERN_LIMIT,
+                   NULL);
+    assert_int_equal(count_failures(schema, "[\"" RUNAWAY "\",\"" RUNAWAY "\"]"), 3);
+    assert_failure(not, "[\"" RUNAWAY "\"]", 1, "/0", "/items/not/pattern", SCHEMA_PATTERN_LIMIT,
+                   NULL);
 }
 
 static void test_format(void **state)
@@ -687,6 +709,7 @@ int main(void)
         cmocka_unit_test(test_pattern),
         cmocka_unit_test(test_pattern_over_long_escaped_text),
         cmocka_unit_test(test_pattern_limit),
+        cmocka_unit_test(test_pattern_limit_beside_others),
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_properties),
         cmocka_unit_test(test_required),
