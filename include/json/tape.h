@@ -66,6 +66,16 @@ enum tape_error {
     TAPE_DUPLICATE_MEMBER,
 };
 
+// By what a text is looked at: what the CPU has of these, all with the same results. From the
+// second on each is better than those before it.
+enum tape_variant {
+    TAPE_PORTABLE, // words of eight bytes
+    TAPE_SSE42,
+    TAPE_AVX2, // with BMI
+    TAPE_NEON,
+    TAPE_VARIANTS // how many there are
+};
+
 struct tape {
     const char *data; // the text, the caller's
     size_t length;
@@ -79,6 +89,7 @@ struct tape {
     size_t error_offset;       // 0 to length
     const char *error_message; // a literal: what was expected; never content
     // The rest is private to json/tape.
+    bool (*parse)(struct tape *tape, const char *data, size_t length); // the variant
     uint32_t cap_tokens;
     unsigned max_depth;
     uint32_t *table; // of the members of a large object
@@ -91,6 +102,9 @@ struct tape {
 // `max_depth` 0: TAPE_DEPTH_DEFAULT.
 void tape_init(struct tape *tape, unsigned max_depth);
 void tape_deinit(struct tape *tape);
+// Another variant than the best one that the CPU has, which tape_init() chooses. False, and nothing
+// changed, when the CPU has it not.
+bool tape_use(struct tape *tape, enum tape_variant variant);
 // Frees the arrays when they hold more than `keep` tokens (after a rare large text).
 void tape_shrink(struct tape *tape, uint32_t keep);
 

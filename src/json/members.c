@@ -7,8 +7,8 @@
 #include "json/tape.h"
 #include "json/text.h"
 
-// Up to this many members every pair of fingerprints is compared, beyond it a table is used.
-#define SMALL_OBJECT 16
+// Up to this many members names may be compared one by one, beyond it a table is used.
+#define SMALL_OBJECT 32
 
 uint32_t tape_hash(const char *name, size_t length)
 {
@@ -61,20 +61,28 @@ uint32_t members_escaped_hash(struct tape *tape, uint32_t key)
     return scan_fingerprint(bytes, length);
 }
 
+static bool came_before(const struct tape *tape, uint32_t object, uint32_t key)
+{
+    const struct tape_token *tokens = tape->tokens;
+    for (uint32_t other = object + 1; other != key; other = tokens[other + 1].next) {
+        if (tokens[other].hash == tokens[key].hash && text_strings_equal(tape, other, tape, key))
+            return true;
+    }
+    return false;
+}
+
+// Each fingerprint falls on one of 64 bits; only where that is taken the names before are looked
+// at.
 static uint32_t small_duplicate(const struct tape *tape, uint32_t object)
 {
     const struct tape_token *tokens = tape->tokens;
-    uint32_t keys[SMALL_OBJECT];
-    uint32_t hashes[SMALL_OBJECT];
-    unsigned n = 0;
     uint32_t end = tokens[object].next;
+    uint64_t taken = 0;
     for (uint32_t key = object + 1; key != end; key = tokens[key + 1].next) {
-        for (unsigned i = 0; i < n; i++) {
-            if (hashes[i] == tokens[key].hash && text_strings_equal(tape, keys[i], tape, key))
-                return key;
-        }
-        keys[n] = key;
-        hashes[n++] = tokens[key].hash;
+        uint64_t bit = UINT64_C(1) << (tokens[key].hash & 63);
+        if ((taken & bit) != 0 && came_before(tape, object, key))
+            return key;
+        taken |= bit;
     }
     return TAPE_NONE;
 }

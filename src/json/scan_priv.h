@@ -1,62 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inner loops shared by the files of json/: finding the end of plain text in a string, reading
-// escapes, the fingerprint of names.
+// Small pieces shared by the files of json/: bytes in words, reading escapes, the fingerprint of
+// names.
 #ifndef CXSINK_JSON_SCAN_PRIV_H
 #define CXSINK_JSON_SCAN_PRIV_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #define SCAN_ONES UINT64_C(0x0101010101010101)
 #define SCAN_HIGHS UINT64_C(0x8080808080808080)
 
-// Not zero when a byte of `word` ends plain text: '"', '\\', below 0x20, above 0x7f.
-static inline uint64_t scan_word(uint64_t word)
+// Eight bytes of text, the first one the lowest.
+static inline uint64_t scan_word(const char *p)
 {
-    uint64_t quote = word ^ (SCAN_ONES * '"');
-    uint64_t slash = word ^ (SCAN_ONES * '\\');
-    uint64_t found = (quote - SCAN_ONES) & ~quote;
-    found |= (slash - SCAN_ONES) & ~slash;
-    found |= word - SCAN_ONES * 0x20;
-    return (found | word) & SCAN_HIGHS;
+    uint64_t word;
+
+    memcpy(&word, p, 8);
+    return le64toh(word);
 }
 
-static inline bool scan_is_special(char c)
+// Bit 7 of each byte that is `c`. Exact.
+static inline uint64_t scan_same(uint64_t word, char c)
 {
-    return c == '"' || c == '\\' || (unsigned char)c < 0x20 || (unsigned char)c > 0x7f;
-}
+    uint64_t other = word ^ (SCAN_ONES * (unsigned char)c);
 
-// First byte from `p` on that is not plain ASCII text of a string, or `end`.
-static inline const char *scan_plain(const char *p, const char *end)
-{
-#ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"');
-    const __m128i slash = _mm_set1_epi8('\\');
-    const __m128i space = _mm_set1_epi8(0x20);
-    for (; end - p >= 16; p += 16) {
-        __m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i special = _mm_or_si128(_mm_cmpeq_epi8(text, quote), _mm_cmpeq_epi8(text, slash));
-        // As signed bytes everything above 0x7f is below 0x20, too.
-        special = _mm_or_si128(special, _mm_cmplt_epi8(text, space));
-        int mask = _mm_movemask_epi8(special);
-        if (mask != 0)
-            return p + __builtin_ctz((unsigned)mask);
-    }
-#endif
-    for (; end - p >= 8; p += 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        if (scan_word(word) != 0)
-            break;
-    }
-    while (p < end && !scan_is_special(*p))
-        p++;
-    return p;
+    return ~((other & ~SCAN_HIGHS) + ~SCAN_HIGHS) & ~other & SCAN_HIGHS;
 }
 
 static inline uint64_t scan_load(const char *p, size_t bytes)

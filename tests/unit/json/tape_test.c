@@ -484,5 +484,10 @@ int main(void)
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_names),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = 0;
+    for (int variant = 0; variant < TAPE_VARIANTS; variant++) {
+        if (doc_use((enum tape_variant)variant))
+            failed += cmocka_run_group_tests(tests, NULL, NULL);
+    }
+    return failed;
 }
