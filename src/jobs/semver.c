@@ -22,7 +22,7 @@ enum relation { LESS, LESS_EQUAL, EQUAL, GREATER_EQUAL, GREATER };
 struct set {
     const struct semver *version;
     bool holds;      // every bound so far
-    bool bounded;    // there was one
+    bool bounded;    // there was one, other than >=0.0.0
     bool prerelease; // one has the version's major.minor.patch and a pre-release
 };
 
@@ -78,10 +78,10 @@ static const char *parse_identifiers(const char **at, bool prerelease)
     return FINE;
 }
 
-// "-beta.1+build.7", either, or nothing.
-static const char *parse_suffix(const char **at, struct semver *version)
+// "-beta.1+build.7", either, or nothing; a pre-release only where `whole`.
+static const char *parse_suffix(const char **at, bool whole, struct semver *version)
 {
-    if (**at == '-') {
+    if (**at == '-' && whole) {
         const char *start = ++*at;
         const char *fault = parse_identifiers(at, true);
         if (fault != FINE)
@@ -122,9 +122,7 @@ static const char *parse_partial(const char **at, struct partial *partial_r)
         parts++;
         *at = p;
     } while (parts < 3 && **at == '.');
-    if (parts < 3)
-        return FINE;
-    const char *fault = parse_suffix(at, &partial_r->floor);
+    const char *fault = parse_suffix(at, parts == 3, &partial_r->floor);
     if (x) // 1.2.x-beta names no pre-release of any version
         partial_r->floor.prerelease = NULL;
     return fault;
@@ -240,7 +238,8 @@ static bool relation_holds(enum relation relation, int compared)
 
 static void add_bound(struct set *set, enum relation relation, const struct semver *bound)
 {
-    set->bounded = true;
+    static const struct semver zero = {0};
+    set->bounded = set->bounded || relation != GREATER_EQUAL || semver_compare(bound, &zero) != 0;
     if (!relation_holds(relation, semver_compare(set->version, bound)))
         set->holds = false;
     if (bound->prerelease != NULL && compare_parts(set->version, bound) == 0)

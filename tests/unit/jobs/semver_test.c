@@ -65,6 +65,7 @@ static void says_what_is_wrong_with_a_version(void **state)
         {"1", "it has not three numbers"},
         {"1.2", "it has not three numbers"},
         {"1.2.x", "it has not three numbers"},
+        {"1.2+b", "it has not three numbers"},
         {"1..3", "a number is missing"},
         {"1.2.", "a number is missing"},
         {"-1.2.3", "a number is missing"},
@@ -180,6 +181,7 @@ static const struct {
     {"1.2", "1.2.0 1.2.9", "1.3.0 1.1.9"},
     {"1.2.x", "1.2.0 1.2.9", "1.3.0 1.2.0-a"},
     {"1.2.*-beta+b", "1.2.0", "1.3.0 1.2.0-beta"},
+    {"1.2+b", "1.2.0", "1.3.0"},
     {"0.x", "0.0.0 0.9.9", "1.0.0"},
     {"* >=1.2.3", "1.2.3", "1.2.2"},
     // Carets.
@@ -233,6 +235,9 @@ static const struct {
     {"<x || 1.2.3", "1.2.3", "1.2.4"},
     {"1.2.3-a || 2", "1.2.3-a 2.0.0", "1.2.3-b 1.2.3"},
     {"* || 1.2.3-a", "1.2.3", "1.2.3-a"},
+    {"1.2.3-a || >=0", "1.2.3", "1.2.3-a"},
+    {"1.2.3-a || 0.0.0 - x", "1.2.3", "1.2.3-a"},
+    {">=0.0.0 <2 || 1.2.3-a", "1.2.3 1.2.3-a", "2.0.0"},
     // A pre-release is let in by its own set alone, and by its own triple alone.
     {">=1.2.3-a <2.0.0", "1.2.3-a 1.2.3-b 1.9.9", "1.2.4-a 2.0.0-a"},
     {">1.2.3-alpha.3", "1.2.3-alpha.7 3.4.5", "3.4.5-alpha.9 1.2.3-alpha.3"},
