@@ -11,7 +11,7 @@ VERSION := 0.1.0
 CC ?= gcc
 
 # --- sources, in the order of the layers ---------------------------------------------------------
-core := backoff buf clock counter fsio hash log loop mem status timer uuid
+core := backoff base64 buf clock counter fsio hash log loop mem status timer uuid
 config := document equal faults finish listen load names parse print_reference print_schema reader \
           secret settings suggest units values
 json := members number parse_avx2 parse_neon parse_portable parse_sse42 pointer tape text
@@ -24,7 +24,7 @@ auth := token token_answer token_fetch token_request
 stream := session session_end session_rx session_watch url ws ws_event
 pg := catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate notify prepare sink transact upsert writer writer_isolate
-jobs := semver
+jobs := breaker payload rate semver
 ops := admin admin_address audit metrics
 app := addresses certificates daemon flow pipeline report streams
 cli := check check_connect common database dead dead_replay load load_position load_progress main migrate run spool status validate

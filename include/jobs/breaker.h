@@ -28,7 +28,7 @@ void breaker_init(struct breaker *b, unsigned threshold, int64_t reset_us);
 // Does not take the probe: breaker_begin does.
 bool breaker_allows(struct breaker *b, int64_t now_us);
 // A request goes out. Call only when it is allowed. True when it is the probe.
-bool breaker_begin(struct breaker *b, int64_t now_us);
+bool breaker_begin(struct breaker *b);
 // Its end: `failed` for 5xx, network and timeouts; 4xx are none. True when the state changed.
 bool breaker_end(struct breaker *b, bool probe, bool failed, int64_t now_us);
 // The request ended without an answer that says anything (cancelled before it was sent).

@@ -64,6 +64,7 @@ struct job_payload {
     const char
         *base64; // _BASE64: text as it was submitted (CR, LF and missing padding as they are)
     size_t base64_length;
+    uint64_t max_bytes; // _FILE: more is refused
 };
 
 // Owned by the runner's op; strings are in the op's own buffers or outlive it. Zero is empty.
@@ -79,7 +80,6 @@ struct job_op {
     struct job_payload payload;
     struct buf body_tail; // what stands behind the payload
     int64_t timeout_us;   // 0: the API's
-    bool ignores_breaker; // never
     // WAIT, and LOCK that somebody else holds
     int64_t delay_us;
     // CHECK_CODE

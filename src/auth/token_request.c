@@ -2,6 +2,7 @@
 // The token request from the configuration.
 #include "auth/token.h"
 #include "config/load.h"
+#include "core/base64.h"
 #include "core/buf.h"
 #include "core/mem.h"
 
@@ -155,22 +156,11 @@ static void put_json(struct buf *out, const struct parts *parts)
     buf_append_text(out, "}");
 }
 
-// RFC 4648 section 4.
 static void put_base64(struct buf *out, const char *data, size_t length)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < length; i += 3) {
-        size_t left = length - i;
-        unsigned word = (unsigned)(unsigned char)data[i] << 16;
-        if (left > 1)
-            word |= (unsigned)(unsigned char)data[i + 1] << 8;
-        if (left > 2)
-            word |= (unsigned char)data[i + 2];
-        char four[4] = {digits[word >> 18], digits[word >> 12 & 63],
-                        left > 1 ? digits[word >> 6 & 63] : '=',
-                        left > 2 ? digits[word & 63] : '='};
-        buf_append(out, four, sizeof(four));
-    }
+    size_t written = BASE64_LENGTH(length);
+    base64_encode(data, length, buf_reserve(out, written));
+    out->len += written;
 }
 
 static struct buf room(size_t bytes)
