@@ -27,8 +27,11 @@ enum number_result number_to_double(const char *text, size_t length, double *val
 bool number_is_finite(const char *text, size_t length);
 // -1, 0 or 1 as a is less than, equal to, or greater than b, exactly.
 int number_compare(const char *a, size_t a_length, const char *b, size_t b_length);
-// Is `text` a whole multiple of `divisor`? Exact while the divisor has up to 18 significant digits,
-// else as doubles. False when the divisor is 0.
+// Significant digits: from the first that is not 0 to the last that is not.
+size_t number_digits(const char *text, size_t length);
+// Is `text` a whole multiple of `divisor`? Exact; false when the divisor is 0, or has more than
+// NUMBER_DIVISOR_DIGITS_MAX significant digits.
+#define NUMBER_DIVISOR_DIGITS_MAX 400
 bool number_is_multiple(const char *text, size_t length, const char *divisor,
                         size_t divisor_length);
 

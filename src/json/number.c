@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "json/number.h"
 
+#include "json/decimal_priv.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,14 +12,6 @@
 #define EXPONENT_LIMIT (INT64_C(1) << 60)
 // Significant digits that decide how a double is rounded; what follows only counts as "more".
 #define DOUBLE_DIGITS 800
-
-// A number taken apart: d.ddd * 10^exponent, from the first significant digit to the last.
-struct decimal {
-    bool negative;
-    const char *digits; // may have the '.' inside
-    size_t n_digits;    // 0: zero
-    int64_t exponent;
-};
 
 static bool is_digit(char c)
 {
@@ -39,7 +33,7 @@ static int64_t read_exponent(const char *p, const char *end)
     return negative ? -value : value;
 }
 
-static struct decimal take_apart(const char *text, size_t length)
+struct decimal decimal_of(const char *text, size_t length)
 {
     const char *end = text + length;
     struct decimal d = {.negative = *text == '-'};
@@ -69,13 +63,6 @@ static struct decimal take_apart(const char *text, size_t length)
     return d;
 }
 
-// Moves to the next digit, over the point.
-static const char *next_digit(const char *p)
-{
-    p++;
-    return *p == '.' ? p + 1 : p;
-}
-
 static bool decimal_is_integer(const struct decimal *d)
 {
     return d->n_digits == 0 || d->exponent >= (int64_t)d->n_digits - 1;
@@ -86,7 +73,7 @@ bool number_is_integer(const char *text, size_t length)
     if (memchr(text, '.', length) == NULL && memchr(text, 'e', length) == NULL &&
         memchr(text, 'E', length) == NULL)
         return true;
-    struct decimal d = take_apart(text, length);
+    struct decimal d = decimal_of(text, length);
     return decimal_is_integer(&d);
 }
 
@@ -110,7 +97,7 @@ enum number_result number_to_int64(const char *text, size_t length, int64_t *val
 {
     if (short_integer(text, length, value_r))
         return NUMBER_OK;
-    struct decimal d = take_apart(text, length);
+    struct decimal d = decimal_of(text, length);
     if (!decimal_is_integer(&d))
         return NUMBER_FRACTION;
     if (d.exponent > 18)
@@ -124,7 +111,7 @@ enum number_result number_to_int64(const char *text, size_t length, int64_t *val
             __builtin_sub_overflow(value, digit, &value))
             return NUMBER_RANGE;
         if (i + 1 < (int64_t)d.n_digits)
-            p = next_digit(p);
+            p = decimal_next(p);
     }
     if (!d.negative && value == INT64_MIN)
         return NUMBER_RANGE;
@@ -165,7 +152,7 @@ enum number_result number_to_double(const char *text, size_t length, double *val
 {
     if (short_double(text, length, value_r))
         return NUMBER_OK;
-    struct decimal d = take_apart(text, length);
+    struct decimal d = decimal_of(text, length);
     // Rewritten as 0.ddd...e(exponent + 1): bounded however long the text is.
     char copy[DOUBLE_DIGITS + 40] = "-0.0";
     size_t at = 3;
@@ -173,7 +160,7 @@ enum number_result number_to_double(const char *text, size_t length, double *val
     for (size_t i = 0; i < d.n_digits && i < DOUBLE_DIGITS; i++) {
         copy[at++] = *p;
         if (i + 1 < d.n_digits)
-            p = next_digit(p);
+            p = decimal_next(p);
     }
     if (d.n_digits > DOUBLE_DIGITS)
         copy[at++] = '1';
@@ -202,8 +189,8 @@ static int compare_magnitudes(const struct decimal *a, const struct decimal *b)
         if (*p != *q)
             return *p < *q ? -1 : 1;
         if (i + 1 < common) {
-            p = next_digit(p);
-            q = next_digit(q);
+            p = decimal_next(p);
+            q = decimal_next(q);
         }
     }
     return a->n_digits == b->n_digits ? 0 : a->n_digits < b->n_digits ? -1 : 1;
@@ -216,63 +203,11 @@ static int sign(const struct decimal *d)
 
 int number_compare(const char *a, size_t a_length, const char *b, size_t b_length)
 {
-    struct decimal x = take_apart(a, a_length);
-    struct decimal y = take_apart(b, b_length);
+    struct decimal x = decimal_of(a, a_length);
+    struct decimal y = decimal_of(b, b_length);
     if (sign(&x) != sign(&y))
         return sign(&x) < sign(&y) ? -1 : 1;
     if (sign(&x) == 0)
         return 0;
     return sign(&x) * compare_magnitudes(&x, &y);
-}
-
-static uint64_t mul_mod(uint64_t a, uint64_t b, uint64_t modulus)
-{
-    return (uint64_t)((unsigned __int128)a * b % modulus);
-}
-
-// (digits of `a` as an integer * 10^power) mod `modulus`.
-static uint64_t remainder_of(const struct decimal *a, uint64_t power, uint64_t modulus)
-{
-    uint64_t value = 0;
-    const char *p = a->digits;
-    for (size_t i = 0; i < a->n_digits; i++) {
-        value = (mul_mod(value, 10, modulus) + (uint64_t)(*p - '0')) % modulus;
-        if (i + 1 < a->n_digits)
-            p = next_digit(p);
-    }
-    for (uint64_t base = 10 % modulus; power != 0; power >>= 1) {
-        if (power & 1)
-            value = mul_mod(value, base, modulus);
-        base = mul_mod(base, base, modulus);
-    }
-    return value;
-}
-
-bool number_is_multiple(const char *text, size_t length, const char *divisor, size_t divisor_length)
-{
-    struct decimal a = take_apart(text, length);
-    struct decimal b = take_apart(divisor, divisor_length);
-    if (b.n_digits == 0)
-        return false;
-    if (a.n_digits == 0)
-        return true;
-    if (b.n_digits > 18) {
-        double x;
-        double y;
-        return number_to_double(text, length, &x) == NUMBER_OK &&
-               number_to_double(divisor, divisor_length, &y) == NUMBER_OK && fmod(x, y) == 0;
-    }
-    // As integers times powers of ten, neither integer ending in 0. With the divisor's power the
-    // larger one, only an integer ending in 0 could be a multiple.
-    int64_t power = (a.exponent - (int64_t)a.n_digits) - (b.exponent - (int64_t)b.n_digits);
-    if (power < 0)
-        return false;
-    uint64_t modulus = 0;
-    const char *p = b.digits;
-    for (size_t i = 0; i < b.n_digits; i++) {
-        modulus = modulus * 10 + (uint64_t)(*p - '0');
-        if (i + 1 < b.n_digits)
-            p = next_digit(p);
-    }
-    return remainder_of(&a, (uint64_t)power, modulus) == 0;
 }

@@ -66,17 +66,15 @@ static void emit_bound(struct compiler *compiler, const struct site *site, enum 
     compiler_emit(compiler, site, op, KIND_NUMBER, keyword)->u.bound = bound;
 }
 
-// number_is_multiple() is exact for divisors of up to 18 significant digits only.
 static void emit_multiple_of(struct compiler *compiler, const struct site *site)
 {
     uint32_t key = site->key[KEYWORD_MULTIPLE_OF];
-    size_t length, digits = 0;
+    size_t length;
     const char *text = tape_raw(compiler->tape, key + 1, &length);
 
-    for (size_t i = 0; i < length && (text[i] | 0x20) != 'e'; i++)
-        digits += text[i] >= '0' && text[i] <= '9' && (digits > 0 || text[i] != '0');
-    if (digits > 18)
-        compiler_fault(compiler, key, "a divisor of more than 18 digits is not supported");
+    if (number_digits(text, length) > NUMBER_DIVISOR_DIGITS_MAX)
+        compiler_fault(compiler, key, "a divisor of more than %d digits is not supported",
+                       NUMBER_DIVISOR_DIGITS_MAX);
     compiler_emit(compiler, site, OP_MULTIPLE_OF, KIND_NUMBER, KEYWORD_MULTIPLE_OF)->u.word =
         key + 1;
 }

@@ -284,9 +284,26 @@ static void test_is_multiple(void **state)
         {"12391239123", "1e-8", true},
         {"123456789012345678901234567890", "10", true},
         {"123456789012345678901234567891", "10", false},
-        {"36893488147419103232", "18446744073709551616", true}, // as doubles
+        {"36893488147419103232", "18446744073709551616", true},
+        {"36893488147419103233", "18446744073709551616", false}, // the same double
+        {"1e1000000000", "3", false},
+        {"3e1000000000", "3e-1000000000", true},
+        {"1e-400", "1e-401", true},
+        {"1e-401", "1e-400", false},
+        {"0.30000000000000000000000000000000000003", "0.1", false},
+        {"0.3", "0.10000000000000000000000000000000000001", false},
+        {"0.30000000000000000000000000000000000003", "0.10000000000000000000000000000000000001",
+         true},
+        {"1e40", "1234567890123456789012345678901234567890", false},
+        {"1234567890123456789012345678901234567890e9", "1234567890123456789012345678901234567890",
+         true},
+        // 2^100 and 5^50: sheds its factors
+        {"1e99", "1267650600228229401496703205376", false},
+        {"1e100", "1267650600228229401496703205376", true},
+        {"1e49", "88817841970012523233890533447265625", false},
+        {"1e50", "88817841970012523233890533447265625", true},
         {"27670116110564327424", "18446744073709551616", false},
-        {"1e309", "18446744073709551616", false},
+        {"1e309", "18446744073709551616", true},
     };
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         if (number_is_multiple(pairs[i].text, strlen(pairs[i].text), pairs[i].divisor,
@@ -295,13 +312,108 @@ static void test_is_multiple(void **state)
     }
 }
 
+// Decimal digits, least first.
+struct product {
+    unsigned char digits[1024];
+    size_t n;
+};
+
+static void multiply(const char *a, const char *b, struct product *product_r)
+{
+    size_t n = strlen(a), k = strlen(b);
+
+    memset(product_r, 0, sizeof(*product_r));
+    product_r->n = n + k;
+    for (size_t i = 0; i < n; i++) {
+        unsigned carry = 0;
+        for (size_t j = 0; j < k || carry > 0; j++) {
+            unsigned digit = j < k ? (unsigned)(b[k - 1 - j] - '0') : 0;
+            unsigned sum =
+                product_r->digits[i + j] + (unsigned)(a[n - 1 - i] - '0') * digit + carry;
+            product_r->digits[i + j] = (unsigned char)(sum % 10);
+            carry = sum / 10;
+        }
+    }
+}
+
+// The product as text, with a point in front of its last `decimals` digits, plus 0 or 1 of those.
+static void write_product(const struct product *product, size_t decimals, unsigned more, char *text)
+{
+    struct product sum = *product;
+    char *p = text;
+
+    for (size_t i = 0; more > 0; i++) {
+        more += sum.digits[i];
+        sum.digits[i] = (unsigned char)(more % 10);
+        more /= 10;
+    }
+    size_t n = sum.n;
+    while (n > decimals + 1 && sum.digits[n - 1] == 0)
+        n--;
+    while (n > 0) {
+        *p++ = (char)('0' + sum.digits[--n]);
+        if (n == decimals && n > 0)
+            *p++ = '.';
+    }
+    *p = '\0';
+}
+
+static void random_digits(char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) // many zeros and nines, where carries go wrong
+        text[i] = "0000999912345678"[rand() % 16];
+    text[0] = text[0] == '0' ? '7' : text[0];
+    text[n] = '\0';
+}
+
+// Products of random numbers of all sizes are multiples, and their neighbours are not.
+static void test_is_multiple_of_any_size(void **state)
+{
+    (void)state;
+    char a[512], b[512], text[1100];
+    struct product product;
+
+    srand(1);
+    for (int i = 0; i < 20000; i++) {
+        size_t longest = i % 100 == 0 ? NUMBER_DIVISOR_DIGITS_MAX : 60;
+        random_digits(a, 1 + (size_t)rand() % longest);
+        random_digits(b, 2 + (size_t)rand() % (longest - 1));
+        multiply(a, b, &product);
+        size_t decimals = (size_t)rand() % 4; // of the product: the divisor is whole
+        write_product(&product, 0, 0, text);
+        if (!number_is_multiple(text, strlen(text), b, strlen(b)))
+            fail_msg("%s of %s", text, b);
+        write_product(&product, decimals, 1, text);
+        if (number_is_multiple(text, strlen(text), b, strlen(b)))
+            fail_msg("%s of %s", text, b);
+    }
+}
+
+static void test_digits(void **state)
+{
+    (void)state;
+    char longest[NUMBER_DIVISOR_DIGITS_MAX + 2];
+
+    assert_int_equal(number_digits("0", 1), 0);
+    assert_int_equal(number_digits("-0.00", 5), 0);
+    assert_int_equal(number_digits("1e9", 3), 1);
+    assert_int_equal(number_digits("-0.0120300e-7", 13), 4);
+    assert_int_equal(number_digits("1200", 4), 2);
+    memset(longest, '1', sizeof(longest));
+    assert_true(
+        number_is_multiple(longest, NUMBER_DIVISOR_DIGITS_MAX, longest, NUMBER_DIVISOR_DIGITS_MAX));
+    assert_false(number_is_multiple(longest, NUMBER_DIVISOR_DIGITS_MAX + 1, longest,
+                                    NUMBER_DIVISOR_DIGITS_MAX + 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_integer),   cmocka_unit_test(test_to_int64),
         cmocka_unit_test(test_to_double),    cmocka_unit_test(test_short_doubles),
         cmocka_unit_test(test_long_doubles), cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_is_multiple),
+        cmocka_unit_test(test_is_multiple),  cmocka_unit_test(test_is_multiple_of_any_size),
+        cmocka_unit_test(test_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

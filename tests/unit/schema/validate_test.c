@@ -166,6 +166,11 @@ static void test_multiple_of(void **state)
     assert_valid("{\"multipleOf\":1e-8}", "12391239123");
     assert_valid("{\"multipleOf\":0.1}", "0");
     assert_valid("{\"multipleOf\":3}", "\"no number\"");
+    assert_valid("{\"multipleOf\":0.01}", "19.99");
+    assert_invalid("{\"multipleOf\":1.23456789012345678901}", "2.4691357802469135780");
+    assert_valid("{\"multipleOf\":1.23456789012345678901}", "2.46913578024691357802");
+    assert_valid("{\"multipleOf\":0.5,\"minimum\":1e400}", "1e1000000000");
+    assert_invalid("{\"multipleOf\":1}", "1e-400");
 }
 
 static void test_lengths(void **state)
