@@ -12,7 +12,7 @@ CC ?= gcc
 
 # --- sources, in the order of the layers ---------------------------------------------------------
 core := backoff base64 buf clock counter fsio hash log loop mem status timer uuid
-config := document equal faults finish listen load names parse print_reference print_schema reader \
+config := document equal faults finish listen load names parse print_reference print_schema reader ref \
           secret settings suggest units values
 json := members multiple number parse_avx2 parse_neon parse_portable parse_sse42 pointer tape text
 schema := arena compile ecma ecma_class ecma_property emit_object emit_value equal explain format \

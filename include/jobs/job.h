@@ -48,6 +48,7 @@ struct job {
     unsigned failures;        // tries that count against the retry limit
     unsigned lease_losses;    // workers that died holding it
     int64_t created_us;       // wall clock; give_up_after counts from max(created, run_at)
+    int64_t started_us;       // of the first lease
     int64_t first_run_us;     // the run_at that it was queued with
     char idempotency_key[UUID_TEXT_SIZE]; // made and stored by the first lease
     char trace_id[UUID_TEXT_SIZE];        // likewise, when it was queued without

@@ -14,7 +14,7 @@
 #include "jobs/breaker.h"
 #include "jobs/queue.h"
 
-struct config;
+struct config_ref;
 struct http_client;
 struct jobs;
 struct token;
@@ -25,8 +25,8 @@ struct jobs_audit_field {
 };
 
 struct jobs_callbacks {
-    // The token of a configured credential (index into config.auth).
-    struct token *(*token)(void *owner, size_t auth);
+    // The token of a configured credential; NULL: the configuration in force has none of the name.
+    struct token *(*token)(void *owner, const char *auth);
     // Every state of every job, breakers, holds, rollbacks, notifications given up.
     void (*audit)(void *owner, const char *event, const struct jobs_audit_field *fields, size_t n);
 };
@@ -35,15 +35,16 @@ struct jobs_settings {
     struct loop *loop;
     struct resolver *resolver;
     struct http_client *http;
-    const struct config *config; // until jobs_reconfigure
+    struct config_ref *config; // a reference of its own is taken
     struct jobs_callbacks callbacks;
     void *owner;
 };
 
 struct jobs *jobs_create(const struct jobs_settings *settings);
 void jobs_start(struct jobs *jobs);
-// Running requests go on under the configuration that they began with; the rest takes the new one.
-void jobs_reconfigure(struct jobs *jobs, const struct config *config);
+// After the tokens of the new configuration are there. What is leased goes on under the
+// configuration that it began with; what comes takes the new one.
+void jobs_reconfigure(struct jobs *jobs, struct config_ref *config);
 // Leases nothing more; `fn` is called when what runs has ended or been given back, after at most
 // `limit_us`.
 void jobs_stop(struct jobs *jobs, int64_t limit_us, void (*fn)(void *owner));

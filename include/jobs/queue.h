@@ -31,6 +31,9 @@ struct resolver;
 struct queue_callbacks {
     // A job is leased to this worker; it is the receiver's now. Its state is RUNNING or POLLING.
     void (*claimed)(void *owner, struct job *job);
+    // The answer to a claim is complete. Fewer than asked for: there is nothing more for now, and
+    // `wake` says when there may be.
+    void (*claim_done)(void *owner, unsigned asked, unsigned got);
     // The lease of a job is gone, or (`cancel`) a person asked to cancel it.
     void (*lost)(void *owner, const char *id, bool cancel);
     // There may be work now (a notification, a due time, a reconnect): ask with queue_claim().

@@ -3,9 +3,7 @@
 //
 // Structure: a struct daemon owns the loop, the resolver, the HTTP client, the audit log, the
 // spool, the sink, the pipeline, the admin endpoint, a struct app_token for each configured
-// credential and a struct app_stream for each stream. Configurations are counted (struct
-// config_ref), because a session or a token that a reload left alone keeps looking at the one it
-// was made with.
+// credential and a struct app_stream for each stream.
 #ifndef CXSINK_APP_DAEMON_PRIV_H
 #define CXSINK_APP_DAEMON_PRIV_H
 
@@ -13,6 +11,7 @@
 #include "app/pipeline.h"
 #include "auth/token.h"
 #include "config/load.h"
+#include "config/ref.h"
 #include "core/counter.h"
 #include "core/loop.h"
 #include "core/timer.h"
@@ -23,11 +22,6 @@
 #include "sink/sink.h"
 #include "spool/spool.h"
 #include "stream/session.h"
-
-struct config_ref {
-    struct config *config;
-    unsigned refs;
-};
 
 struct daemon;
 
@@ -94,9 +88,6 @@ bool app_streams_stopped(const struct daemon *d);
 void app_streams_destroy(struct daemon *d);
 // There is room in the spool again.
 void app_streams_resume(struct daemon *d);
-struct config_ref *config_ref_new(struct config *config);
-struct config_ref *config_ref_take(struct config_ref *ref);
-void config_ref_drop(struct config_ref **ref);
 
 // app/flow.c: frames into the spool, records through the pipeline, acknowledgements back.
 enum session_verdict flow_message(struct app_stream *stream, enum session_frame frame,

@@ -9,31 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// --- configurations in use ---
-
-struct config_ref *config_ref_new(struct config *config)
-{
-    struct config_ref *ref = mem_alloc(sizeof(*ref));
-    *ref = (struct config_ref){config, 1};
-    return ref;
-}
-
-struct config_ref *config_ref_take(struct config_ref *ref)
-{
-    ref->refs++;
-    return ref;
-}
-
-void config_ref_drop(struct config_ref **pointer)
-{
-    struct config_ref *ref = *pointer;
-    *pointer = NULL;
-    if (ref == NULL || --ref->refs > 0)
-        return;
-    config_free(&ref->config);
-    free(ref);
-}
-
 const char *app_intern(struct daemon *d, const char *name, size_t length)
 {
     for (size_t i = 0; i < d->n_names; i++) {
