@@ -47,6 +47,7 @@ struct job {
     unsigned attempt;         // tries begun: the lease that begins one counts it
     unsigned failures;        // tries that count against the retry limit
     unsigned lease_losses;    // workers that died holding it
+    unsigned lease;           // how often it was leased: fences what this lease stores
     int64_t created_us;       // wall clock; give_up_after counts from max(created, run_at)
     int64_t started_us;       // of the first lease
     int64_t first_run_us;     // the run_at that it was queued with

@@ -47,6 +47,9 @@ struct pg_callbacks {
     // 28000 where it asks for a password and there is none; "" for a DSN that cannot be used, a
     // name without address, the network, and a deadline.
     void (*failed)(void *owner, const struct pg_error *error);
+    // A NOTIFY of a channel that this session LISTENs to (LISTEN is an ordinary statement; behind
+    // PgBouncer in transaction mode none ever comes). NULL: they are dropped.
+    void (*notified)(void *owner, const char *channel, const char *payload);
 };
 
 struct pg_settings {

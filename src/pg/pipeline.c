@@ -196,6 +196,17 @@ static void fail_broken(struct pg_conn *conn)
     conn_fail(conn, &error);
 }
 
+// A callback may close.
+static void hand_over_notifications(struct pg_conn *conn)
+{
+    PGnotify *notify;
+    while (conn->state == CONN_READY && (notify = PQnotifies(conn->pg)) != NULL) {
+        if (conn->callbacks.notified != NULL)
+            conn->callbacks.notified(conn->owner, notify->relname, notify->extra);
+        PQfreemem(notify);
+    }
+}
+
 // Hands over all that is there. A callback may send, sync or close.
 static void pipeline_take(void *owner)
 {
@@ -215,7 +226,10 @@ static void pipeline_take(void *owner)
     }
     if (conn->state != CONN_READY)
         return;
-    PQisBusy(conn->pg); // parses notices that came while nothing runs
+    PQisBusy(conn->pg); // parses notices and notifications that came while nothing runs
+    hand_over_notifications(conn);
+    if (conn->state != CONN_READY)
+        return;
     if (conn->ending || conn->broken || PQstatus(conn->pg) == CONNECTION_BAD)
         fail_broken(conn);
 }

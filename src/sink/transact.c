@@ -6,6 +6,7 @@
 #include "config/load.h"
 #include "core/mem.h"
 #include "event/mapping.h"
+#include "pg/array.h"
 #include "sink/arrays.h"
 
 #include <inttypes.h>

@@ -5,7 +5,7 @@
 #include "core/mem.h"
 #include "event/mapping.h"
 #include "pg/catalog.h"
-#include "sink/arrays.h"
+#include "pg/array.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -100,7 +100,8 @@ static void on_failed(void *owner, const struct pg_error *error)
 
 void lane_connect(struct lane *lane)
 {
-    static const struct pg_callbacks callbacks = {on_connected, on_result, on_synced, on_failed};
+    static const struct pg_callbacks callbacks = {
+        .connected = on_connected, .result = on_result, .synced = on_synced, .failed = on_failed};
     const struct sink_settings *sink = &lane->sink->settings;
     int64_t statement_us = postgres(lane)->statement_timeout_us;
     struct pg_settings settings = {

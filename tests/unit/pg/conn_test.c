@@ -594,6 +594,34 @@ static void test_answers_move_the_deadline(void **state)
     assert_int_equal(h->failed, 0);
 }
 
+static void test_notifications(void **state)
+{
+    struct harness *h = *state;
+    must_connect(h, pg_server_dsn(server));
+    query(h, "NOTIFY work, 'nobody listens'");
+    query(h, "LISTEN work");
+    query(h, "LISTEN \"Other\"");
+    admin("NOTIFY work; NOTIFY nothing"); // comes while nothing runs
+    assert_true(turn_until(h, &h->notified, 1));
+    assert_string_equal(h->notices, "work=;");
+    query(h, "SELECT pg_notify('work', 'mine'), pg_notify('Other', 'too')");
+    assert_true(turn_until(h, &h->notified, 3));
+    assert_string_equal(h->notices, "work=;work=mine;Other=too;");
+    assert_true(pg_send(h->conn, "SELECT pg_sleep(0.05)", NULL, 0));
+    assert_true(pg_sync(h->conn));
+    admin("NOTIFY work, 'during'"); // told when the statement is over
+    assert_true(turn_until(h, &h->notified, 4));
+    assert_int_equal(h->failed, 0);
+
+    h->close_in = CLOSE_NOTIFIED;
+    admin("NOTIFY work, 'a'; NOTIFY work, 'b'");
+    assert_true(turn_until(h, &h->notified, 5));
+    for (int i = 0; i < 20; i++)
+        turn(h);
+    assert_null(h->conn);
+    assert_int_equal(h->notified, 5);
+}
+
 static void test_classes(void **state)
 {
     (void)state;
@@ -649,6 +677,7 @@ int main(void)
         TEST(test_read_only_server),
         TEST(test_black_hole_after_login),
         TEST(test_answers_move_the_deadline),
+        TEST(test_notifications),
         cmocka_unit_test(test_classes),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);

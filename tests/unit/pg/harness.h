@@ -27,15 +27,16 @@ struct outcome {
     int rows;
 };
 
-enum close_in { CLOSE_NOWHERE, CLOSE_CONNECTED, CLOSE_RESULT, CLOSE_SYNCED };
+enum close_in { CLOSE_NOWHERE, CLOSE_CONNECTED, CLOSE_RESULT, CLOSE_SYNCED, CLOSE_NOTIFIED };
 
 struct harness {
     struct loop *loop;
     struct resolver *resolver;
     struct pg_conn *conn;
-    int connected, results, synced, failed;
+    int connected, results, synced, failed, notified;
     struct outcome outcomes[HARNESS_MAX];
     struct pg_error failure;
+    char notices[256]; // "channel=payload;" of each notification
     enum close_in close_in;
 };
 
@@ -120,18 +121,30 @@ static void harness_failed(void *owner, const struct pg_error *error)
     pg_conn_close(&h->conn);
 }
 
+static void harness_notified(void *owner, const char *channel, const char *payload)
+{
+    struct harness *h = owner;
+    size_t used = strlen(h->notices);
+    h->notified++;
+    snprintf(h->notices + used, sizeof(h->notices) - used, "%s=%s;", channel, payload);
+    if (h->close_in == CLOSE_NOTIFIED)
+        pg_conn_close(&h->conn);
+}
+
 static PG_SERVER_UNUSED void open_with(struct harness *h, const char *dsn, int64_t connect_us,
                                        int64_t answer_us)
 {
     static const struct pg_callbacks callbacks = {.connected = harness_connected,
                                                   .result = harness_result,
                                                   .synced = harness_synced,
-                                                  .failed = harness_failed};
+                                                  .failed = harness_failed,
+                                                  .notified = harness_notified};
     const struct pg_settings settings = {.dsn = dsn,
                                          .application_name = "cxsink-test",
                                          .connect_timeout_us = connect_us,
                                          .answer_timeout_us = answer_us};
-    h->connected = h->results = h->synced = h->failed = 0;
+    h->connected = h->results = h->synced = h->failed = h->notified = 0;
+    h->notices[0] = '\0';
     h->conn = pg_conn_open(h->loop, h->resolver, &settings, &callbacks, h);
     assert_non_null(h->conn);
     assert_int_equal(h->connected + h->failed, 0); // never before it returns
