@@ -68,7 +68,7 @@ lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
 
 .PHONY: all help demo check check-sanitized valgrind soak bench bench-micro bench-sink bench-stream \
-        install clean format unit unit-build integration packages
+        install clean format unit unit-build fuzz fuzz-build integration packages
 .DELETE_ON_ERROR:
 all: $(BUILD)/cxsink $(BUILD)/cxsink-sim
 
@@ -133,10 +133,32 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call archives_below,$$(*D))
 	$(call quiet,LD)$(CC) $(cflags) $(package_cflags) -Itests/unit $< -o $@ $(ldflags) -Wl,--start-group \
 	  $(filter %.a,$^) -Wl,--end-group -lcmocka $(package_libs)
 
-unit-build: $(unit_tests)
+# --- fuzz targets: tests/fuzz/NAME_fuzz.c ---------------------------------------------------------
+# build/fuzz/NAME replays the committed corpus as one more unit test. `make fuzz` builds the same
+# file with clang and libFuzzer into a folder of its own, and looks for more.
+fuzz_names := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+fuzz_tests := $(fuzz_names:%=$(BUILD)/fuzz/%)
+fuzz_packages := $(packages) json-c
+fuzz_main = $(if $(LIBFUZZER),,tests/fuzz/replay.c)
+$(BUILD)/fuzz/%: tests/fuzz/%_fuzz.c tests/fuzz/replay.c tests/fuzz/fuzz.h $(archives)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(cflags) $(shell pkg-config --cflags $(fuzz_packages)) $< $(fuzz_main) -o $@ \
+	  $(ldflags) $(if $(LIBFUZZER),-fsanitize=fuzzer) -Wl,--start-group $(archives) -Wl,--end-group \
+	  $(shell pkg-config --libs $(fuzz_packages)) -lm -lpthread
 
-unit: $(unit_tests)
-	@sh tests/tools/run-unit.sh $(parallel) $(unit_tests)
+fuzz-build: $(fuzz_tests)
+
+FUZZ_SECONDS ?= 60
+fuzz:
+	@sh tests/tools/packages.sh fuzz
+	@$(MAKE) --no-print-directory -j$(parallel) BUILD=$(BUILD)/fuzzing CC=clang LIBFUZZER=1 warnings=-Wall \
+	  SANITIZE=address,undefined CFLAGS=-fsanitize=fuzzer-no-link fuzz-build
+	@sh tests/tools/fuzz.sh $(BUILD)/fuzzing $(FUZZ_SECONDS) $(or $(FUZZ),$(fuzz_names))
+
+unit-build: $(unit_tests) $(fuzz_tests)
+
+unit: $(unit_tests) $(fuzz_tests)
+	@sh tests/tools/run-unit.sh $(parallel) $(unit_tests) $(fuzz_tests)
 
 # --- what installs packages, tests, shows --------------------------------------------------------
 python := /usr/bin/python3
@@ -210,6 +232,7 @@ help:
 	@echo "make unit | integration | check-sanitized   parts of check (TESTS=... for pytest)"
 	@echo "make bench      the measurements (BENCH=... chooses)"
 	@echo "make bench-micro | bench-sink | bench-stream   one part alone"
+	@echo "make fuzz       looks for inputs that break something (FUZZ_SECONDS=60 in all, FUZZ=names)"
 	@echo "make valgrind   leaks and invalid accesses;  make soak   10 million events (SOAK_EVENTS=...)"
 	@echo "make install    DESTDIR=, PREFIX=/usr/local"
 	@echo "make format     clang-format;  make clean"

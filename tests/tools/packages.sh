@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# packages.sh build|demo|check|bench: installs the Debian packages (12 and 13) that the target needs
+# packages.sh build|demo|check|fuzz|bench: installs the Debian packages (12 and 13) that the target needs
 # and that are missing, saying which; as root directly, else through sudo.
 build="gcc make pkg-config libc6-dev libwebsockets-dev libpq-dev libssl-dev
        libsystemd-dev libcurl4-openssl-dev libpcre2-dev libidn2-dev"
 demo="$build postgresql openssl curl python3 python3-psycopg2 util-linux procps"
 check="$demo libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout
-       python3-aiohttp python3-websockets prometheus pgbouncer systemd valgrind strace git"
+       python3-aiohttp python3-websockets prometheus pgbouncer systemd valgrind strace git
+       libjson-c-dev"
+fuzz="$build libjson-c-dev clang libclang-rt-dev"
 bench="$demo nodejs npm"
 # The form of the sources is held to Debian 12's version alone (format.sh).
 # shellcheck disable=SC1091
@@ -16,9 +18,10 @@ case $1 in
 build) wanted=$build ;;
 demo) wanted=$demo ;;
 check) wanted=$check ;;
+fuzz) wanted=$fuzz ;;
 bench) wanted=$bench ;;
 *)
-    echo "usage: packages.sh build|demo|check|bench" >&2
+    echo "usage: packages.sh build|demo|check|fuzz|bench" >&2
     exit 64
     ;;
 esac
