@@ -10,6 +10,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#define STEPS (INT64_C(1) << 18)
+
 // The translated pattern run by PCRE2, without our scan and without its compiled code.
 static int match_plainly(const struct ecma_pattern *pattern, struct fuzz_piece text)
 {
@@ -33,8 +35,10 @@ static int match_plainly(const struct ecma_pattern *pattern, struct fuzz_piece t
 static void check_match(const struct ecma_pattern *pattern, struct regex *regex,
                         struct fuzz_piece text)
 {
-    enum regex_result result = regex_match(regex, text.data, text.size);
-    FUZZ_CHECK(regex_match(regex, text.data, text.size) == result, "again");
+    int64_t steps = STEPS, again = STEPS;
+    enum regex_result result = regex_match(regex, text.data, text.size, &steps);
+    FUZZ_CHECK(regex_match(regex, text.data, text.size, &again) == result && steps == again,
+               "again: %lld, %lld", (long long)steps, (long long)again);
     int plain = match_plainly(pattern, text);
     if (result != REGEX_LIMIT && (plain >= 0 || plain == PCRE2_ERROR_NOMATCH))
         FUZZ_CHECK((result == REGEX_MATCH) == (plain >= 0), "%d, %d", result, plain);

@@ -11,7 +11,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define SEGMENTS 3
@@ -29,6 +28,7 @@ struct file {
 };
 
 static char dir[64];
+static int dir_fd;
 static struct file pristine[FILES], files[FILES];
 static struct {
     size_t file, start, end;
@@ -68,27 +68,18 @@ static void make_segment(size_t index, struct file *file)
     }
 }
 
-static void read_file(const char *path, struct file *file)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size = read(fd, file->data, sizeof(file->data));
-    FUZZ_CHECK(fd >= 0 && size >= 0, "%s", path);
-    file->size = (size_t)size;
-    close(fd);
-}
-
 static void make_position(struct file *file)
 {
-    char path[128];
     struct position position = {.id = id, .acked = 2, .next_seq = RECORDS + 1};
-    snprintf(path, sizeof(path), "%s/position", dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    FUZZ_CHECK(fd >= 0 && position_store(&spool_io_system, fd, &position) == 0 &&
-                   position_store(&spool_io_system, fd, &position) == 0,
-               "%s", path);
-    close(fd);
-    read_file(path, file);
     strcpy(file->name, POSITION_FILE);
+    int fd = openat(dir_fd, file->name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    FUZZ_CHECK(position_store(&spool_io_system, fd, &position) == 0 &&
+                   position_store(&spool_io_system, fd, &position) == 0,
+               "position");
+    ssize_t size = pread(fd, file->data, sizeof(file->data), 0);
+    FUZZ_CHECK(size > 0, "position");
+    file->size = (size_t)size;
+    close(fd);
 }
 
 static void empty_dir(void)
@@ -97,7 +88,7 @@ static void empty_dir(void)
     FUZZ_CHECK(list != NULL, "%s", dir);
     for (struct dirent *entry; (entry = readdir(list)) != NULL;)
         if (entry->d_name[0] != '.')
-            unlinkat(dirfd(list), entry->d_name, 0);
+            unlinkat(dir_fd, entry->d_name, 0);
     closedir(list);
 }
 
@@ -112,6 +103,7 @@ static void set_up(void)
     snprintf(dir, sizeof(dir), "%s/cxsink-fuzz-XXXXXX",
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     FUZZ_CHECK(mkdtemp(dir) != NULL, "%s", dir);
+    dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     atexit(tear_down);
     for (size_t i = 0; i < SEGMENTS; i++)
         make_segment(i, &pristine[i]);
@@ -167,11 +159,9 @@ static void damage(const uint8_t step[5])
 static void write_files(void)
 {
     for (size_t i = 0; i < FILES; i++) {
-        char path[128];
-        snprintf(path, sizeof(path), "%s/%s", dir, files[i].name);
-        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        FUZZ_CHECK(fd >= 0 && write(fd, files[i].data, files[i].size) == (ssize_t)files[i].size,
-                   "%s", path);
+        const struct file *file = &files[i];
+        int fd = openat(dir_fd, file->name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        FUZZ_CHECK(write(fd, file->data, file->size) == (ssize_t)file->size, "%s", file->name);
         close(fd);
     }
 }

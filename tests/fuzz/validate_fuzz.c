@@ -34,7 +34,7 @@ static void check_pointer(const char *text, size_t size, const struct tape *tape
 
 static bool is_limit(const struct schema_error *error)
 {
-    return strstr(error->message, "given up") != NULL;
+    return strstr(error->keyword, "limit") != NULL;
 }
 
 // The verdict; *limit_r: it is that of a pattern that was given up.
