@@ -67,8 +67,8 @@ obj := $(BUILD)/obj
 lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
 
-.PHONY: all help demo check check-sanitized valgrind soak bench bench-micro bench-sink bench-stream \
-        install clean format unit unit-build fuzz fuzz-build integration packages
+.PHONY: all help demo check check-sanitized valgrind soak bench bench-micro bench-schema bench-sink \
+        bench-stream install clean format unit unit-build fuzz fuzz-build integration packages
 .DELETE_ON_ERROR:
 all: $(BUILD)/cxsink $(BUILD)/cxsink-sim
 
@@ -196,6 +196,9 @@ bench-micro: $(micro:%=$(BUILD)/bench/bench_%)
 	@for part in $(micro); do \
 	  echo "--- $$part"; [ $$part != decode ] || set -- config/schemas/cxone-event.json; \
 	  $(BUILD)/bench/bench_$$part "$$@" || exit 1; set --; done
+# Beside Ajv and Blaze, where npm and the data are there.
+bench-schema: $(BUILD)/bench/bench_schema
+	@CXSINK_BUILD=$(BUILD) $(python) tests/bench/schema.py
 bench-sink bench-stream: bench-%: $(BUILD)/bench/bench_%
 	@$<
 
@@ -232,6 +235,7 @@ help:
 	@echo "make unit | integration | check-sanitized   parts of check (TESTS=... for pytest)"
 	@echo "make bench      the measurements (BENCH=... chooses)"
 	@echo "make bench-micro | bench-sink | bench-stream   one part alone"
+	@echo "make bench-schema   parsing and validating beside Ajv and Blaze"
 	@echo "make fuzz       looks for inputs that break something (FUZZ_SECONDS=60 in all, FUZZ=names)"
 	@echo "make valgrind   leaks and invalid accesses;  make soak   10 million events (SOAK_EVENTS=...)"
 	@echo "make install    DESTDIR=, PREFIX=/usr/local"

@@ -3,8 +3,7 @@
 // limits are checked. Usage: bench_decode [SCHEMA-FILE]
 #include "core/clock.h"
 #include "core/fsio.h"
-#include "event/decode.h"
-#include "event/mapping.h"
+#include "default_event.h"
 #include "json/tape.h"
 #include "schema/compile.h"
 #include "schema/validate.h"
@@ -15,23 +14,6 @@
 
 #define ROUNDS 7
 #define EVENTS 200000
-
-static const char event[] =
-    "{\"interactionId\":\"int-000000000001\",\"timestamp\":\"2025-03-14T09:26:53.589Z\","
-    "\"type\":\"call\",\"idempotencyKey\":\"evt-000000000001\",\"attributes\":{\"duration\":412,"
-    "\"disposition\":\"resolved\",\"queueName\":\"support\",\"agentId\":\"agent-17\"}}";
-
-static const struct mapping_column columns[] = {
-    {"interaction_id", "/interactionId", PG_VARCHAR, 259, true},
-    {"timestamp", "/timestamp", PG_TIMESTAMPTZ, -1, true},
-    {"type", "/type", PG_VARCHAR, 54, true},
-    {"idempotency_key", "/idempotencyKey", PG_VARCHAR, 259, true},
-    {"duration", "/attributes/duration", PG_FLOAT8, -1, false},
-    {"disposition", "/attributes/disposition", PG_VARCHAR, 259, false},
-    {"queue_name", "/attributes/queueName", PG_VARCHAR, 259, false},
-    {"agent_id", "/attributes/agentId", PG_VARCHAR, 259, false},
-    {"attributes", "/attributes", PG_JSONB, -1, false},
-};
 
 struct bench {
     struct tape tape;
@@ -44,7 +26,7 @@ struct bench {
 
 static bool parse(struct bench *b)
 {
-    return tape_parse(&b->tape, event, sizeof(event) - 1);
+    return tape_parse(&b->tape, default_event, sizeof(default_event) - 1);
 }
 
 static bool extract(struct bench *b)
@@ -63,8 +45,8 @@ static bool validate(struct bench *b)
 static bool decode(struct bench *b)
 {
     buf_clear(&b->cells);
-    decode_event(b->decoder, b->schema, b->mapping, DECODE_TEXT, event, sizeof(event) - 1,
-                 &b->cells, &b->result);
+    decode_event(b->decoder, b->schema, b->mapping, DECODE_TEXT, default_event,
+                 sizeof(default_event) - 1, &b->cells, &b->result);
     return b->result.is_row;
 }
 
@@ -103,16 +85,12 @@ static void load_schema(struct bench *b, const char *path)
 int main(int argc, char **argv)
 {
     struct bench b = {0};
-    struct status st = {0};
-    unsigned key = 3;
     tape_init(&b.tape, 0);
     b.decoder = decoder_create(NULL);
-    if (mapping_compile(columns, sizeof(columns) / sizeof(columns[0]), &key, 1, &b.mapping, &st) !=
-        STATUS_OK)
-        return 1;
+    b.mapping = default_event_mapping();
     if (argc > 1)
         load_schema(&b, argv[1]);
-    printf("event of %zu bytes\n", sizeof(event) - 1);
+    printf("event of %zu bytes\n", sizeof(default_event) - 1);
     measure("parse", &b, parse);
     measure("extract", &b, extract);
     if (b.schema != NULL)
