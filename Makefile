@@ -15,7 +15,7 @@ core := backoff base64 buf clock counter fsio hash log loop mem status timer uui
 config := document equal faults finish listen load names parse print_reference print_schema reader ref \
           secret settings suggest units values
 json := members multiple number parse_avx2 parse_neon parse_portable parse_sse42 pointer tape text
-schema := arena compile ecma ecma_class ecma_property emit_object emit_value equal explain format \
+schema := arena compile ecma ecma_class ecma_property emit_object emit_value equal explain failure format \
           format_host format_uri keywords names refs regex shape validate
 spool := crc32c cursor inspect io list position read recover scan segment spool trim write
 net := http http_result http_setup resolve tls

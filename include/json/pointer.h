@@ -41,5 +41,7 @@ uint32_t pointer_find(const struct pointer *pointer, const struct tape *tape, ui
 // Appends the pointer of the token at `target` (a value, or a member's name: then the member's), as
 // text in its string form, section 3. False when `out` is at its cap.
 bool pointer_of(const struct tape *tape, uint32_t target, struct buf *out);
+// The same, beginning at the value at `root`, which holds the target.
+bool pointer_of_below(const struct tape *tape, uint32_t root, uint32_t target, struct buf *out);
 
 #endif

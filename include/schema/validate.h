@@ -24,12 +24,18 @@ struct tape;
 //   instance  the value that fails; of "required" the object that lacks a member, of
 //             "additionalProperties": false the member that is not allowed
 //   schema    the keyword where it stands, also when reached through $ref
+//   location  the way to it from the root schema, through each $ref (JSON Schema Core 2020-12,
+//             section 12.3.1); the same as `schema` where there is none
 //   keyword   its name; for a schema `false` the keyword that holds it, for a root `false` "false";
 //             SCHEMA_PATTERN_LIMIT
+//   beneath   0; of the failures of the branch of anyOf or oneOf that came closest, which follow
+//             that keyword's own failure, one more than that has
 struct schema_error {
-    char instance[256];
-    char schema[256];
+    char instance[512];
+    char schema[512];
+    char location[512];
     const char *keyword; // a literal
+    unsigned beneath;
     char message[256];
 };
 
@@ -41,7 +47,15 @@ struct schema_error {
 // (properties, patternProperties), additionalProperties, minProperties, maxProperties,
 // propertyNames, dependentRequired, dependencies; of an array its limits, the elements in order,
 // contains, uniqueItems; then $ref, allOf, anyOf, oneOf, not, if, dependentSchemas. What fails
-// inside anyOf, oneOf, not, if and contains is told as that keyword's one failure.
+// inside not, if and contains is told as that keyword's one failure.
+//
+// Where no branch of anyOf or oneOf matches, the failures of the branch that came closest are told
+// beneath the keyword's own, up to four branches deep, and counted. It is the branch
+//   1. with the fewest failures that say what the value is not: type, const, enum or `false` of the
+//      value itself, const or enum of its direct members ("kind": {"const": "call"});
+//   2. among those, with the fewest failures in all;
+//   3. among those, where most of the value, in its own order, was right before the first failure;
+//   4. among those, that stands first.
 bool schema_validate(const struct schema *schema, const struct tape *tape,
                      struct schema_error *errors_r, size_t max_errors, size_t *n_errors_r);
 

@@ -139,9 +139,14 @@ static uint32_t descend(const struct tape *tape, uint32_t at, uint32_t target, s
 
 bool pointer_of(const struct tape *tape, uint32_t target, struct buf *out)
 {
+    return pointer_of_below(tape, 0, target, out);
+}
+
+bool pointer_of_below(const struct tape *tape, uint32_t root, uint32_t target, struct buf *out)
+{
     if ((tape->tokens[target].flags & TAPE_KEY) != 0)
         target++;
-    uint32_t at = 0;
+    uint32_t at = root;
     while (at != target) {
         at = descend(tape, at, target, out);
         if (at == TAPE_NONE)

@@ -281,6 +281,17 @@ static void link_object(const struct schema *schema, struct object *object)
         object->additional = BLOCK_NONE;
 }
 
+static void keep_block_places(struct compiler *compiler)
+{
+    struct schema *schema = compiler->schema;
+    struct block_place *places = arena_alloc(&schema->arena, compiler->n_blocks, sizeof(*places));
+
+    for (size_t i = 0; i < compiler->n_blocks; i++)
+        places[i] = (struct block_place){compiler->blocks[i].start, compiler->blocks[i].token};
+    schema->block_places = places;
+    schema->n_blocks = (uint32_t)compiler->n_blocks;
+}
+
 static void link_program(struct compiler *compiler)
 {
     struct schema *schema = compiler->schema;
@@ -289,6 +300,7 @@ static void link_program(struct compiler *compiler)
         *compiler->fixups[i] = compiler->blocks[*compiler->fixups[i]].start;
     for (size_t i = 0; i < compiler->n_objects; i++)
         link_object(schema, compiler->objects[i]);
+    keep_block_places(compiler);
     schema->program =
         mem_realloc_array(schema->program, schema->n_program, sizeof(*schema->program));
 }

@@ -1,71 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Describes failures: where in the value, where in the schema, and what was expected. Values of
-// events never appear; names that the schema itself holds may.
+// What failures say: what was expected, and what kind of value was found. Values of events never
+// appear; those that the schema itself holds may.
 #include "schema/validate_priv.h"
 
-#include "json/pointer.h"
 #include "json/text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-// Bytes of `text` (valid UTF-8, `length` of it) that fit `room` without cutting a character.
-static size_t fit(const char *text, size_t length, size_t room)
-{
-    if (length <= room)
-        return length;
-    while (room > 0 && ((unsigned char)text[room] & 0xc0) == 0x80)
-        room--;
-    return room;
-}
-
-static void write_pointer(const struct tape *tape, uint32_t token, char *out, size_t size)
-{
-    char room[4096];
-    struct buf pointer = {.data = room, .cap = sizeof(room), .max = sizeof(room)};
-
-    pointer_of(tape, token, &pointer); // false when cut, which is fine
-    size_t length = fit(room, pointer.len, size - 1);
-    memcpy(out, room, length);
-    out[length] = '\0';
-}
-
-void explain(struct run *run, uint32_t token, uint32_t place, enum keyword keyword,
-             const char *format, ...)
-{
-    va_list args;
-
-    if (run->count++ >= run->max)
-        return;
-    struct schema_error *error = &run->errors[run->count - 1];
-    char message[1024];
-    va_start(args, format);
-    vsnprintf(message, sizeof(message), format, args);
-    va_end(args);
-    size_t length = fit(message, strlen(message), sizeof(error->message) - 1);
-    memcpy(error->message, message, length);
-    error->message[length] = '\0';
-    error->keyword = keyword_info(keyword)->name;
-    write_pointer(run->tape, token, error->instance, sizeof(error->instance));
-    write_pointer(&run->schema->tape, place, error->schema, sizeof(error->schema));
-}
-
-void explain_limit(struct run *run, uint32_t token, uint32_t place)
-{
-    if (!run->gave_up) {
-        run->gave_up = true;
-        run->gave_up_token = token;
-        run->gave_up_place = place;
-    }
-    if (!run->explain || run->limit_told)
-        return;
-    run->limit_told = true;
-    explain(run, token, place, KEYWORD_PATTERN,
-            "the pattern was given up after too many steps; make it simpler");
-    if (run->count <= run->max)
-        run->errors[run->count - 1].keyword = SCHEMA_PATTERN_LIMIT;
-}
 
 // "string or null"
 static void list_kinds(unsigned kinds, char *text, size_t size)
@@ -98,14 +39,59 @@ static void explain_type(struct run *run, const struct instruction *in, uint32_t
             fraction ? "a number that is not whole" : tape_kind_name(kind));
 }
 
+// The JSON text of a value of the schema, to be shown: on one line, and cut when it is long.
+struct literal {
+    char text[64];
+};
+
+static struct literal literal_of(const struct run *run, uint32_t token)
+{
+    struct literal shown;
+    const size_t room = sizeof(shown.text) - 4;
+    size_t length, used = 0;
+    bool in_string = false;
+    const char *raw = tape_raw(&run->schema->tape, token, &length);
+
+    for (size_t i = 0, n; i < length; i += n) {
+        n = raw[i] == '\\' ? 2 : text_utf8_length(raw + i, length - i);
+        in_string ^= raw[i] == '"';
+        if (!in_string && strchr(" \t\r\n", raw[i]) != NULL)
+            continue;
+        if (used + n > room) {
+            memcpy(shown.text + used, "...", 4);
+            return shown;
+        }
+        memcpy(shown.text + used, raw + i, n);
+        used += n;
+    }
+    shown.text[used] = '\0';
+    return shown;
+}
+
+// "found number"; "found another string" where a string was expected.
+static const char *another(const struct run *run, uint32_t token, unsigned expected)
+{
+    return (expected >> run->tape->tokens[token].kind & 1) != 0 ? "another " : "";
+}
+
+static void explain_const(struct run *run, const struct instruction *in, uint32_t token)
+{
+    unsigned expected = 1u << run->schema->tape.tokens[in->u.word].kind;
+
+    explain(run, token, in->place, KEYWORD_CONST, "expected %s, found %s%s",
+            literal_of(run, in->u.word).text, another(run, token, expected),
+            tape_kind_name((enum tape_kind)run->tape->tokens[token].kind));
+}
+
 static void explain_enum(struct run *run, const struct instruction *in, uint32_t token)
 {
     const struct enumeration *set = in->u.set;
-    enum tape_kind kind = (enum tape_kind)run->tape->tokens[token].kind;
+    unsigned kinds = set->other_kinds | (set->n_strings > 0 ? KIND_STRING : 0u);
 
-    explain(run, token, in->place, KEYWORD_ENUM,
-            "expected one of the %u values of enum, found %s%s", set->n_strings + set->n_others,
-            kind == TAPE_STRING && set->n_strings > 0 ? "another " : "", tape_kind_name(kind));
+    explain(run, token, in->place, KEYWORD_ENUM, "expected one of the %u values %s, found %s%s",
+            set->n_strings + set->n_others, literal_of(run, in->place + 1).text,
+            another(run, token, kinds),
+            tape_kind_name((enum tape_kind)run->tape->tokens[token].kind));
 }
 
 static void explain_number(struct run *run, const struct instruction *in, uint32_t token)
@@ -158,6 +144,27 @@ static void explain_count(struct run *run, const struct instruction *in, uint32_
     explain(run, token, in->place, (enum keyword)in->keyword, "expected %s", what);
 }
 
+// None matches, or more than one.
+static void explain_one_of(struct run *run, const struct instruction *in, uint32_t token)
+{
+    const struct block_list *list = in->u.list;
+    uint32_t count = 0, first = 0, last = 0;
+
+    for (uint32_t i = 0; i < list->n; i++) {
+        if (!probe(run, list->blocks[i], token))
+            continue;
+        first = count++ == 0 ? i : first;
+        last = i;
+    }
+    if (count == 0)
+        explain_branches(run, in, token, "exactly one");
+    else
+        explain(run, token, in->place, KEYWORD_ONE_OF,
+                "expected a match of exactly one of %u schemas, found %u, /oneOf/%u and /oneOf/%u "
+                "among them",
+                list->n, count, first, last);
+}
+
 void explain_instruction(struct run *run, const struct instruction *in, uint32_t token)
 {
     enum keyword keyword = (enum keyword)in->keyword;
@@ -170,7 +177,7 @@ void explain_instruction(struct run *run, const struct instruction *in, uint32_t
         explain_type(run, in, token);
         return;
     case OP_CONST:
-        explain(run, token, in->place, keyword, "expected the value of const");
+        explain_const(run, in, token);
         return;
     case OP_ENUM:
         explain_enum(run, in, token);
@@ -182,7 +189,8 @@ void explain_instruction(struct run *run, const struct instruction *in, uint32_t
         explain_number(run, in, token);
         return;
     case OP_MULTIPLE_OF:
-        explain(run, token, in->place, keyword, "expected a multiple of what multipleOf says");
+        explain(run, token, in->place, keyword, "expected a multiple of %s",
+                literal_of(run, in->u.word).text);
         return;
     case OP_MIN_LENGTH:
     case OP_MAX_LENGTH:
@@ -198,18 +206,17 @@ void explain_instruction(struct run *run, const struct instruction *in, uint32_t
         return;
     case OP_PATTERN:
         if (!run->limit_told) // what other patterns say is not known either
-            explain(run, token, in->place, keyword, "expected a string that matches the pattern");
+            explain(run, token, in->place, keyword, "expected a string that matches %s",
+                    literal_of(run, in->place + 1).text);
         return;
     case OP_UNIQUE_ITEMS:
         explain_twins(run, in, token);
         return;
     case OP_ANY_OF:
-        explain(run, token, in->place, keyword, "expected a match of at least one of %u schemas",
-                in->u.list->n);
+        explain_branches(run, in, token, "at least one");
         return;
     case OP_ONE_OF:
-        explain(run, token, in->place, keyword, "expected a match of exactly one of %u schemas",
-                in->u.list->n);
+        explain_one_of(run, in, token);
         return;
     case OP_NOT:
         explain(run, token, in->place, keyword, "expected no match of the schema of not");

@@ -188,12 +188,20 @@ struct instruction {
     } u;
 };
 
+// Where a block comes from.
+struct block_place {
+    block_t start;
+    uint32_t token; // its schema
+};
+
 struct schema {
     char *text;       // the schema itself: const and enum compare with it, failures point into it
     struct tape tape; // of `text`
     struct arena arena;
     struct instruction *program; // block 0, the root's, starts at 0
     uint32_t n_program;
+    const struct block_place *block_places; // n_blocks, by start
+    uint32_t n_blocks;
     struct regex **regexes; // owned; n_regexes
     size_t n_regexes;
     uint64_t seed; // of hashes of elements: events are not to choose what clashes

@@ -12,8 +12,7 @@
 
 static bool run_block(struct run *run, block_t block, uint32_t token);
 
-// The same for the verdict alone, where failures inside are not failures of the value.
-static bool probe(struct run *run, block_t block, uint32_t token)
+bool probe(struct run *run, block_t block, uint32_t token)
 {
     bool explain = run->explain;
 
@@ -540,21 +539,38 @@ static bool run_instruction(struct run *run, const struct instruction *in, uint3
     return false;
 }
 
-static bool run_block(struct run *run, block_t block, uint32_t token)
+// For the verdict alone: stops at the first failure.
+static bool block_passes(struct run *run, block_t block, uint32_t token)
 {
     const struct instruction *in = &run->schema->program[block];
     unsigned kind = run->tape->tokens[token].kind;
+
+    for (; in->op != OP_END; in++)
+        if ((in->kinds >> kind & 1) != 0 && !run_instruction(run, in, token))
+            return false;
+    return true;
+}
+
+bool explain_block(struct run *run, block_t block, uint32_t token)
+{
+    struct frame frame = {.up = run->frame, .block = block, .in = &run->schema->program[block]};
+    unsigned kind = run->tape->tokens[token].kind;
     bool passed = true;
 
-    for (; in->op != OP_END; in++) {
-        if ((in->kinds >> kind & 1) == 0 || run_instruction(run, in, token))
+    run->frame = &frame;
+    for (; frame.in->op != OP_END; frame.in++) {
+        if ((frame.in->kinds >> kind & 1) == 0 || run_instruction(run, frame.in, token))
             continue;
-        if (!run->explain)
-            return false;
-        explain_instruction(run, in, token);
+        explain_instruction(run, frame.in, token);
         passed = false;
     }
+    run->frame = frame.up;
     return passed;
+}
+
+static bool run_block(struct run *run, block_t block, uint32_t token)
+{
+    return run->explain ? explain_block(run, block, token) : block_passes(run, block, token);
 }
 
 bool schema_validate(const struct schema *schema, const struct tape *tape,
@@ -567,7 +583,7 @@ bool schema_validate(const struct schema *schema, const struct tape *tape,
                       .steps = REGEX_STEPS(tape->length)};
 
     *n_errors_r = 0;
-    if (run_block(&run, 0, 0) && !run.gave_up)
+    if (block_passes(&run, 0, 0) && !run.gave_up)
         return true;
     if (max_errors == 0) {
         *n_errors_r = 1;
@@ -576,7 +592,7 @@ bool schema_validate(const struct schema *schema, const struct tape *tape,
     run.explain = true;
     if (!run.gave_up) {
         run.steps = REGEX_STEPS(tape->length);
-        run_block(&run, 0, 0);
+        explain_block(&run, 0, 0);
     }
     // A pattern without an answer makes the value fail, also where its failure would be right.
     if (run.gave_up && !run.limit_told)

@@ -7,6 +7,20 @@
 #include "schema/program_priv.h"
 #include "schema/validate.h"
 
+// A block that is being run with `explain`, and how far it is.
+struct frame {
+    const struct frame *up; // the block that runs it; NULL: the root's
+    block_t block;
+    const struct instruction *in;
+};
+
+// How close a value came to a branch of anyOf or oneOf; less is closer (include/schema/validate.h).
+struct score {
+    uint32_t telling;  // failures that say what the value is not
+    uint32_t failures; // all
+    uint32_t first;    // token of the first one
+};
+
 // One validation. It runs first for the verdict alone, stopping at the first failure; only a value
 // that failed is run again with `explain`, which goes on and describes.
 struct run {
@@ -16,7 +30,11 @@ struct run {
     struct schema_error *errors; // `max` of them
     size_t max;
     size_t count;
-    int64_t steps; // that patterns may still take
+    const struct frame *frame; // the innermost
+    struct score *score;       // not NULL: failures are judged, not described
+    uint32_t base;             // the value that is judged
+    unsigned beneath;          // branches around, whose failures are told
+    int64_t steps;             // that patterns may still take
     // A pattern was given up: the value fails, whatever a `not` around makes of it.
     bool gave_up;
     bool limit_told;                       // a failure says so
@@ -31,14 +49,24 @@ struct unescaped {
     char room[4096];
 };
 
-// explain.c: adds a failure of the value at `token`; `place` is the keyword's key (or the schema
+// validate.c: runs a block, telling every failure; with `explain` set only.
+bool explain_block(struct run *run, block_t block, uint32_t token);
+// Runs one for the verdict alone, where failures inside are not failures of the value.
+bool probe(struct run *run, block_t block, uint32_t token);
+
+// failure.c: adds a failure of the value at `token`; `place` is the keyword's key (or the schema
 // `false` itself) in the schema.
 void explain(struct run *run, uint32_t token, uint32_t place, enum keyword keyword,
              const char *format, ...) __attribute__((format(printf, 5, 6)));
 // A pattern (its key at `place`) was given up over the string at `token`: notes it, and with
 // `explain` tells it, once.
 void explain_limit(struct run *run, uint32_t token, uint32_t place);
-// The same as explain() for an instruction that failed as a whole.
+// anyOf or oneOf, where all branches failed: tells that, and beneath it the failures of the one
+// that came closest. `how_many` as in "at least one".
+void explain_branches(struct run *run, const struct instruction *in, uint32_t token,
+                      const char *how_many);
+
+// explain.c: tells the failure of an instruction that failed as a whole.
 void explain_instruction(struct run *run, const struct instruction *in, uint32_t token);
 
 // equal.c: deep equality (JSON Schema Core section 4.2.2) of two values.

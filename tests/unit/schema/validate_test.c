@@ -462,8 +462,7 @@ static void test_names_and_dependencies(void **state)
     assert_invalid("{\"propertyNames\":{\"maxLength\":2}}", "{\"abc\":1}");
     assert_invalid("{\"propertyNames\":false}", "{\"a\":1}");
     assert_failure("{\"propertyNames\":{\"pattern\":\"^a\"}}", "{\"a\":1,\"b\":2}", 0, "/b",
-                   "/propertyNames/pattern", "pattern",
-                   "expected a string that matches the pattern");
+                   "/propertyNames/pattern", "pattern", "expected a string that matches \"^a\"");
     assert_valid("{\"dependentRequired\":{\"a\":[\"b\"]}}", "{\"c\":1}");
     assert_failure("{\"dependentRequired\":{\"a\":[\"b\",\"c\"]}}", "{\"a\":1,\"b\":2}", 0, "",
                    "/dependentRequired/a", "dependentRequired",
@@ -572,7 +571,7 @@ static void test_order(void **state)
     assert_failure(event_schema, event, 0, "", "/required", "required",
                    "expected a member \"interactionId\"");
     assert_failure(event_schema, event, 1, "/type", "/properties/type/enum", "enum",
-                   "expected one of the 2 values of enum, found another string");
+                   "expected one of the 2 values [\"call\",\"chat\"], found another string");
     assert_failure(event_schema, event, 2, "/timestamp", "/properties/timestamp/format", "format",
                    "expected a string of format date-time");
     assert_failure(event_schema, event, 3, "/attributes", "/properties/attributes/type", "type",
@@ -590,9 +589,10 @@ static void test_messages(void **state)
     (void)state;
     assert_failure("{\"type\":[\"string\",\"null\",\"integer\"]}", "{}", 0, "", "/type", "type",
                    "expected null or integer or string, found object");
-    assert_failure("{\"const\":1}", "2", 0, "", "/const", "const", "expected the value of const");
+    assert_failure("{\"const\":1}", "2", 0, "", "/const", "const",
+                   "expected 1, found another number");
     assert_failure("{\"enum\":[1,2]}", "\"x\"", 0, "", "/enum", "enum",
-                   "expected one of the 2 values of enum, found string");
+                   "expected one of the 2 values [1,2], found string");
     assert_failure("{\"minimum\":5}", "1", 0, "", "/minimum", "minimum",
                    "expected a number of at least 5");
     assert_failure("{\"maximum\":5}", "7", 0, "", "/maximum", "maximum",
@@ -601,13 +601,18 @@ static void test_messages(void **state)
                    "expected a number of more than 5");
     assert_failure("{\"exclusiveMaximum\":5}", "5", 0, "", "/exclusiveMaximum", "exclusiveMaximum",
                    "expected a number of less than 5");
-    assert_failure("{\"multipleOf\":2}", "5", 0, "", "/multipleOf", "multipleOf", NULL);
+    assert_failure("{\"multipleOf\":2}", "5", 0, "", "/multipleOf", "multipleOf",
+                   "expected a multiple of 2");
+    assert_failure("{\"const\": { \"a b\" : [ 1 ,\n\"c \\\" d\" ] } }", "{}", 0, "", "/const",
+                   "const", "expected {\"a b\":[1,\"c \\\" d\"]}, found another object");
     assert_failure("{\"maxLength\":1}", "\"abc\"", 0, "", "/maxLength", "maxLength",
                    "expected at most 1 characters, found 3");
-    assert_failure("{\"anyOf\":[false]}", "5", 0, "", "/anyOf", "anyOf",
-                   "expected a match of at least one of 1 schemas");
+    assert_failure(
+        "{\"anyOf\":[false]}", "5", 0, "", "/anyOf", "anyOf",
+        "expected a match of at least one of 1 schemas, found none; /anyOf/0 comes closest");
     assert_failure("{\"oneOf\":[true,true]}", "5", 0, "", "/oneOf", "oneOf",
-                   "expected a match of exactly one of 2 schemas");
+                   "expected a match of exactly one of 2 schemas, found 2, /oneOf/0 and "
+                   "/oneOf/1 among them");
     assert_failure("{\"not\":true}", "5", 0, "", "/not", "not",
                    "expected no match of the schema of not");
     assert_failure("{\"allOf\":[true,{\"type\":\"null\"}]}", "5", 0, "", "/allOf/1/type", "type",
@@ -635,7 +640,8 @@ static void test_all_failures(void **state)
                                     "{\"a\":1,\"b\":null,\"c\":2}"),
                      2);
     assert_int_equal(count_failures("{\"anyOf\":[{\"items\":false},{\"items\":false}]}", "[1,2]"),
-                     1);
+                     3); // the keyword, and what its first branch says
+    assert_int_equal(count_failures("{\"not\":{\"items\":true}}", "[1,2]"), 1);
     assert_int_equal(count_failures("{\"minimum\":3,\"multipleOf\":2,\"not\":{}}", "1"), 3);
 }
 
@@ -655,20 +661,162 @@ static void test_more_than_fit(void **state)
     schema_destroy(&schema);
 }
 
+// Long pointers are cut, but no letter and no escape.
 static void test_long_pointers(void **state)
 {
     (void)state;
     char json[2000];
     struct schema *schema = must_compile("{\"additionalProperties\":{\"type\":\"null\"}}");
     struct schema_error error;
+    const size_t room = sizeof(error.instance) - 1;
     size_t n;
 
-    int length = snprintf(json, sizeof(json), "{\"a%0*d\xc3\xa4\xc3\xa4\":1}", 251, 7);
+    int length = snprintf(json, sizeof(json), "{\"a%0*d\xc3\xa4\xc3\xa4\":1}", (int)room - 4, 7);
     assert_false(run_schema(schema, json, (size_t)length, &error, 1, &n));
-    assert_int_equal(strlen(error.instance), 255); // "/a", 251 digits, one of two-byte letters
-    length = snprintf(json, sizeof(json), "{\"%0*d\xc3\xa4\":1}", 253, 7);
+    assert_int_equal(strlen(error.instance), room); // "/a", digits, one of two-byte letters
+    length = snprintf(json, sizeof(json), "{\"%0*d\xc3\xa4\":1}", (int)room - 2, 7);
     assert_false(run_schema(schema, json, (size_t)length, &error, 1, &n));
-    assert_int_equal(strlen(error.instance), 254); // the letter is not cut in two
+    assert_int_equal(strlen(error.instance), room - 1);
+    length = snprintf(json, sizeof(json), "{\"%0*d~\":1}", (int)room - 2, 7);
+    assert_false(run_schema(schema, json, (size_t)length, &error, 1, &n));
+    assert_int_equal(strlen(error.instance), room - 1); // without the ~ of ~0
+    schema_destroy(&schema);
+}
+
+// The failures as lines "beneath instance location keyword".
+static void assert_failures(const char *schema_text, const char *json, const char *expected)
+{
+    struct schema *schema = must_compile(schema_text);
+    struct schema_error errors[FIXTURE_ERRORS];
+    char lines[4096] = "";
+    size_t n, used = 0;
+
+    run_schema(schema, json, strlen(json), errors, FIXTURE_ERRORS, &n);
+    for (size_t i = 0; i < n && i < FIXTURE_ERRORS; i++)
+        used +=
+            (size_t)snprintf(lines + used, sizeof(lines) - used, "%u %s %s %s\n", errors[i].beneath,
+                             errors[i].instance, errors[i].location, errors[i].keyword);
+    if (strcmp(lines, expected) != 0)
+        fail_msg("%s over %s tells\n%sbut should\n%s", json, schema_text, lines, expected);
+    schema_destroy(&schema);
+}
+
+static void test_locations(void **state)
+{
+    (void)state;
+    const char *tree = "{\"properties\":{\"a~/b\":{\"$ref\":\"#/$defs/n\"}},\"$defs\":{\"n\":"
+                       "{\"type\":\"object\",\"properties\":{\"kids\":{\"items\":{\"$ref\":"
+                       "\"#/$defs/n\"}}}}}}";
+
+    assert_failures(tree, "{\"a~/b\":1}", "0 /a~0~1b /properties/a~0~1b/$ref/type type\n");
+    assert_failures(tree, "{\"a~/b\":{\"kids\":[{\"kids\":[2]}]}}",
+                    "0 /a~0~1b/kids/0/kids/0 /properties/a~0~1b/$ref/properties/kids/items/$ref/"
+                    "properties/kids/items/$ref/type type\n");
+    assert_failure(tree, "{\"a~/b\":1}", 0, "/a~0~1b", "/$defs/n/type", "type", NULL);
+    assert_failures("{\"items\":{\"$ref\":\"#\"},\"type\":\"array\"}", "[[1]]",
+                    "0 /0/0 /items/$ref/items/$ref/type type\n");
+    assert_failures("{\"allOf\":[{\"$ref\":\"#/$defs/a\"}],\"$defs\":{\"a\":{\"allOf\":[{\"$ref\":"
+                    "\"#/$defs/b\"}]},\"b\":{\"required\":[\"x\"]}}}",
+                    "{}", "0  /allOf/0/$ref/allOf/0/$ref/required required\n");
+    assert_failures("{\"additionalProperties\":false,\"if\":true,\"then\":{\"$ref\":\"#/$defs/f\"},"
+                    "\"$defs\":{\"f\":false}}",
+                    "{\"a\":1}",
+                    "0 /a /additionalProperties additionalProperties\n0  /then/$ref $ref\n");
+}
+
+// A way that grows too long is cut, and stays a beginning of itself.
+static void test_long_location(void **state)
+{
+    (void)state;
+    struct schema *schema =
+        must_compile("{\"type\":\"array\",\"items\":{\"allOf\":[true,{\"$ref\":\"#\"}]}}");
+    char json[2 * TAPE_DEPTH_DEFAULT];
+    struct schema_error error;
+    size_t n;
+
+    memset(json, '[', TAPE_DEPTH_DEFAULT);
+    json[TAPE_DEPTH_DEFAULT - 1] = '7';
+    memset(json + TAPE_DEPTH_DEFAULT, ']', TAPE_DEPTH_DEFAULT - 1);
+    assert_false(run_schema(schema, json, 2 * TAPE_DEPTH_DEFAULT - 1, &error, 1, &n));
+    assert_string_equal(error.schema, "/type");
+    assert_int_equal(strlen(error.location), sizeof(error.location) - 1);
+    for (size_t i = 0; i < sizeof(error.location) - 1; i++)
+        assert_int_equal(error.location[i], "/items/allOf/1/$ref"[i % 19]);
+    schema_destroy(&schema);
+}
+
+// The branch told is the one meant: its kind is right, then it has the fewest failures, and so on.
+static void test_closest_branch(void **state)
+{
+    (void)state;
+    // the kind of the value
+    assert_failures("{\"anyOf\":[{\"type\":\"string\"},{\"required\":[\"a\",\"b\"]}]}", "{}",
+                    "0  /anyOf anyOf\n1  /anyOf/1/required required\n1  /anyOf/1/required "
+                    "required\n");
+    assert_failures("{\"anyOf\":[false,{\"minimum\":3,\"multipleOf\":2}]}", "1",
+                    "0  /anyOf anyOf\n1  /anyOf/1/minimum minimum\n1  /anyOf/1/multipleOf "
+                    "multipleOf\n");
+    assert_failures("{\"anyOf\":[{\"enum\":[1,2]},{\"minimum\":30,\"multipleOf\":20}]}", "7",
+                    "0  /anyOf anyOf\n1  /anyOf/1/minimum minimum\n1  /anyOf/1/multipleOf "
+                    "multipleOf\n");
+    // a member that tells the kind, also where the wrong branch has fewer failures
+    const char *by_kind =
+        "{\"oneOf\":[{\"properties\":{\"kind\":{\"const\":\"call\"}}},"
+        "{\"properties\":{\"kind\":{\"const\":\"chat\"},\"a\":{\"type\":\"null\"},"
+        "\"b\":{\"type\":\"null\"}}}]}";
+    assert_failures(by_kind, "{\"a\":1,\"kind\":\"chat\",\"b\":2}",
+                    "0  /oneOf oneOf\n1 /a /oneOf/1/properties/a/type type\n1 /b "
+                    "/oneOf/1/properties/b/type type\n");
+    // a const deeper within does not
+    assert_failures("{\"anyOf\":[{\"items\":{\"items\":{\"const\":1}}},{\"items\":{\"items\":"
+                    "{\"minimum\":3,\"multipleOf\":3}}}]}",
+                    "[[2]]", "0  /anyOf anyOf\n1 /0/0 /anyOf/0/items/items/const const\n");
+    // the fewest failures
+    assert_failures("{\"anyOf\":[{\"required\":[\"a\",\"b\"]},{\"required\":[\"c\"]}]}", "{}",
+                    "0  /anyOf anyOf\n1  /anyOf/1/required required\n");
+    // most of the value is right
+    assert_failures("{\"anyOf\":[{\"items\":{\"maximum\":2}},{\"items\":{\"maximum\":3}}]}",
+                    "[1,4,4,3]",
+                    "0  /anyOf anyOf\n1 /1 /anyOf/1/items/maximum maximum\n1 /2 "
+                    "/anyOf/1/items/maximum maximum\n");
+    assert_failures("{\"anyOf\":[{\"prefixItems\":[{\"maximum\":2}]},{\"prefixItems\":[true,"
+                    "{\"maximum\":3}]}]}",
+                    "[4,4]", "0  /anyOf anyOf\n1 /1 /anyOf/1/prefixItems/1/maximum maximum\n");
+    // the first
+    assert_failures("{\"oneOf\":[{\"minimum\":5},{\"minimum\":6}]}", "1",
+                    "0  /oneOf oneOf\n1  /oneOf/0/minimum minimum\n");
+}
+
+static void test_branches_within(void **state)
+{
+    (void)state;
+    char text[1024] = "{\"type\":\"null\"}", next[1024], json[] = "[[[[[[1]]]]]]";
+
+    assert_failures("{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#/$defs/l\"}],\"$defs\":{\"l\":"
+                    "{\"oneOf\":[{\"items\":{\"type\":\"string\"}},{\"minItems\":9,\"items\":"
+                    "false}]}}}",
+                    "[1]",
+                    "0  /anyOf anyOf\n1  /anyOf/1/$ref/oneOf oneOf\n2 /0 "
+                    "/anyOf/1/$ref/oneOf/0/items/type type\n");
+    // four deep; what is deeper is told by its keyword alone
+    for (int i = 0; i < 6; i++) {
+        snprintf(next, sizeof(next), "{\"anyOf\":[{\"items\":%s}]}", text);
+        strcpy(text, next);
+    }
+    struct schema *schema = must_compile(text);
+    struct schema_error errors[8];
+    size_t n;
+    assert_false(run_schema(schema, json, strlen(json), errors, 8, &n));
+    assert_int_equal(n, 5);
+    assert_int_equal(errors[4].beneath, 4);
+    assert_string_equal(errors[4].keyword, "anyOf");
+    assert_string_equal(errors[4].message,
+                        "expected a match of at least one of 1 schemas, found none");
+    schema_destroy(&schema);
+    // no room is left for a branch
+    schema = must_compile("{\"anyOf\":[{\"required\":[\"a\"]}]}");
+    assert_false(run_schema(schema, "{}", 2, errors, 1, &n));
+    assert_int_equal(n, 2);
     schema_destroy(&schema);
 }
 
@@ -735,6 +883,10 @@ int main(void)
         cmocka_unit_test(test_all_failures),
         cmocka_unit_test(test_more_than_fit),
         cmocka_unit_test(test_long_pointers),
+        cmocka_unit_test(test_locations),
+        cmocka_unit_test(test_long_location),
+        cmocka_unit_test(test_closest_branch),
+        cmocka_unit_test(test_branches_within),
         cmocka_unit_test(test_deepest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
