@@ -34,6 +34,8 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
       "Batches that PostgreSQL refused and that are tried again, by SQLSTATE")                  \
     X(HTTP_REQUESTS, COUNTER, none, "cxsink_http_requests_total", "api", "status",              \
       "HTTP requests sent, by status or kind of failure")                                       \
+    X(JOBS_FINISHED, COUNTER, none, "cxsink_jobs_finished_total", "action", "state",            \
+      "Jobs that reached a final state")                                                        \
     X(SPOOL_CORRUPT, COUNTER, none, "cxsink_spool_corrupt_total", NULL, NULL,                   \
       "Damaged places skipped while reading the spool")                                         \
     X(STREAM_CONNECTED, GAUGE, none, "cxsink_stream_connected", "stream", NULL,                 \
@@ -47,6 +49,9 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
       "Connections to PostgreSQL, by state")                                                    \
     X(TOKEN_EXPIRY, GAUGE, none, "cxsink_token_expiry_timestamp_seconds", "auth", NULL,         \
       "When the token in use expires, Unix time")                                               \
+    X(JOBS, GAUGE, none, "cxsink_jobs", "state", NULL, "Jobs in the queue's table, by state")   \
+    X(BREAKER_STATE, GAUGE, none, "cxsink_breaker_state", "api", NULL,                          \
+      "0 closed, 1 half-open, 2 open")                                                          \
     X(BUILD_INFO, GAUGE, none, "cxsink_build_info", "version", NULL, "Always 1")                \
     X(COMMIT_LATENCY, HISTOGRAM, seconds, "cxsink_commit_latency_seconds", "stream", NULL,      \
       "From the frame's receipt to COMMIT")                                                     \
@@ -55,6 +60,8 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
       "From sending a batch to its COMMIT")                                                     \
     X(SPOOL_SYNC, HISTOGRAM, short, "cxsink_spool_sync_seconds", NULL, NULL,                    \
       "Time of one group commit of the spool (write and fdatasync)")                            \
+    X(JOB_SECONDS, HISTOGRAM, seconds, "cxsink_job_seconds", "action", NULL,                    \
+      "From a job's first lease to its end")                                                    \
     X(LOOP_STALL, HISTOGRAM, short, "cxsink_loop_stall_seconds", NULL, NULL,                    \
       "Time of one turn of the event loop, without its sleep")
 

@@ -60,6 +60,7 @@ struct jobs_api_stats {
     unsigned in_flight, waiting;
 };
 struct jobs_stats {
+    bool enabled; // the configuration has jobs, or had; else the rest is zero
     struct queue_counts counts;
     unsigned active; // leased here
     bool connected;
@@ -68,7 +69,5 @@ struct jobs_stats {
 };
 void jobs_stat(const struct jobs *jobs, struct jobs_stats *stats_r);
 void jobs_stat_api(const struct jobs *jobs, size_t api, struct jobs_api_stats *stats_r);
-// Reasons for not being ready (a sentence each), as a JSON array's elements; none when well.
-bool jobs_ready(const struct jobs *jobs, struct buf *reasons);
 
 #endif

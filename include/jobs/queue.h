@@ -58,7 +58,7 @@ struct queue *queue_create(const struct queue_settings *settings);
 void queue_reconfigure(struct queue *queue, const struct config *config);
 // Leases that it still holds are given back first when the connection stands (`fn` is called when
 // that is done or a second has passed); no further callbacks.
-void queue_stop(struct queue *queue, void (*fn)(void *owner));
+void queue_stop(struct queue *queue, void (*fn)(void *owner), void *owner);
 void queue_destroy(struct queue **queue);
 bool queue_connected(const struct queue *queue);
 
