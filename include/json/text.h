@@ -6,8 +6,35 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct tape;
+
+// Are the two texts of `length` bytes the same? For names, most of which are short: no call then.
+static inline bool text_same(const char *a, const char *b, size_t length)
+{
+    uint64_t x, y, x_end, y_end;
+    uint32_t x_half = 0, y_half = 0, x_rest = 0, y_rest = 0;
+
+    if (length > 16)
+        return memcmp(a, b, length) == 0;
+    if (length >= 8) {
+        memcpy(&x, a, 8);
+        memcpy(&y, b, 8);
+        memcpy(&x_end, a + length - 8, 8);
+        memcpy(&y_end, b + length - 8, 8);
+        return ((x ^ y) | (x_end ^ y_end)) == 0;
+    }
+    if (length >= 4) {
+        memcpy(&x_half, a, 4);
+        memcpy(&y_half, b, 4);
+        memcpy(&x_rest, a + length - 4, 4);
+        memcpy(&y_rest, b + length - 4, 4);
+        return ((x_half ^ y_half) | (x_rest ^ y_rest)) == 0;
+    }
+    return length == 0 ||
+           (a[0] == b[0] && a[length / 2] == b[length / 2] && a[length - 1] == b[length - 1]);
+}
 
 // Bytes of the well-formed UTF-8 sequence that starts at `p`, of which `left` bytes may be read (at
 // least 1): 1 to 4, or 0 (overlong, a surrogate, beyond U+10FFFF, cut off, a stray byte).

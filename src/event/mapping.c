@@ -18,6 +18,7 @@
 struct node;
 
 struct edge {
+    uint32_t hash; // of the part
     const struct pointer_part *part;
     struct node *child;
 };
@@ -76,6 +77,7 @@ static struct node *node_child(struct node *node, const struct pointer_part *par
     }
     node->edges = mem_realloc_array(node->edges, node->n_edges + 1, sizeof(*node->edges));
     struct edge *edge = &node->edges[node->n_edges++];
+    edge->hash = part->hash;
     edge->part = part;
     edge->child = node_create();
     return edge->child;
@@ -99,7 +101,7 @@ static void index_edges(struct node *node)
     node->slots = mem_zalloc(n_slots * sizeof(*node->slots));
     node->mask = n_slots - 1;
     for (size_t i = 0; i < node->n_edges; i++) {
-        uint32_t slot = node->edges[i].part->hash & node->mask;
+        uint32_t slot = node->edges[i].hash & node->mask;
         while (node->slots[slot] != 0)
             slot = (slot + 1) & node->mask;
         node->slots[slot] = (uint16_t)(i + 1);
@@ -202,17 +204,34 @@ struct walk {
     uint32_t *found; // token of each column
 };
 
-static void walk_value(const struct walk *walk, const struct node *node, uint32_t value);
+static void walk_children(const struct walk *walk, const struct node *node, uint32_t value);
 
-static const struct node *find_edge(const struct walk *walk, const struct node *node, uint32_t key)
+static inline void walk_value(const struct walk *walk, const struct node *node, uint32_t value)
 {
-    uint32_t hash = walk->tape->tokens[key].hash;
-    for (uint32_t slot = hash & node->mask; node->slots[slot] != 0;
+    for (uint16_t i = node->column; i != NO_COLUMN; i = walk->mapping->same[i])
+        walk->found[i] = value;
+    if (node->n_edges != 0)
+        walk_children(walk, node, value);
+}
+
+// Mostly an event's members come in the same order: `guess`, the edge behind the last one found, is
+// tried first.
+static const struct edge *find_edge(const struct tape *tape, const struct node *node, uint32_t key,
+                                    const struct edge *guess)
+{
+    const struct tape_token *token = &tape->tokens[key];
+    size_t length;
+    const char *text = tape_string(tape, key, &length);
+    bool plain = (token->flags & TAPE_ESCAPED) == 0;
+    if (guess->hash == token->hash && plain && guess->part->length == length &&
+        text_same(text, guess->part->name, length))
+        return guess;
+    for (uint32_t slot = token->hash & node->mask; node->slots[slot] != 0;
          slot = (slot + 1) & node->mask) {
         const struct edge *edge = &node->edges[node->slots[slot] - 1];
-        if (edge->part->hash == hash &&
-            text_string_equals(walk->tape, key, edge->part->name, edge->part->length))
-            return edge->child;
+        if (edge->hash == token->hash &&
+            text_string_equals(tape, key, edge->part->name, edge->part->length))
+            return edge;
     }
     return NULL;
 }
@@ -220,11 +239,14 @@ static const struct node *find_edge(const struct walk *walk, const struct node *
 static void walk_object(const struct walk *walk, const struct node *node, uint32_t object)
 {
     const struct tape_token *tokens = walk->tape->tokens;
+    const struct edge *guess = node->edges, *last = guess + node->n_edges - 1;
     uint32_t end = tokens[object].next;
     for (uint32_t key = object + 1; key != end; key = tokens[key + 1].next) {
-        const struct node *child = find_edge(walk, node, key);
-        if (child != NULL)
-            walk_value(walk, child, key + 1);
+        const struct edge *edge = find_edge(walk->tape, node, key, guess);
+        if (edge == NULL)
+            continue;
+        guess = edge != last ? edge + 1 : node->edges;
+        walk_value(walk, edge->child, key + 1);
     }
 }
 
@@ -240,12 +262,8 @@ static void walk_array(const struct walk *walk, const struct node *node, uint32_
     }
 }
 
-static void walk_value(const struct walk *walk, const struct node *node, uint32_t value)
+static void walk_children(const struct walk *walk, const struct node *node, uint32_t value)
 {
-    for (uint16_t i = node->column; i != NO_COLUMN; i = walk->mapping->same[i])
-        walk->found[i] = value;
-    if (node->n_edges == 0)
-        return;
     uint8_t kind = walk->tape->tokens[value].kind;
     if (kind == TAPE_OBJECT)
         walk_object(walk, node, value);

@@ -198,7 +198,7 @@ bool text_string_equals(const struct tape *tape, uint32_t string, const char *te
     size_t left;
     const char *p = tape_string(tape, string, &left);
     if ((tape->tokens[string].flags & TAPE_ESCAPED) == 0)
-        return left == length && memcmp(p, text, length) == 0;
+        return left == length && text_same(p, text, length);
     const char *end = p + left;
     const char *text_end = text + length;
     while (p < end) {

@@ -211,7 +211,7 @@ static const struct property *find_property(const struct object *object, const s
         if (property->hash != hash)
             continue;
         if (is_plain(tape, key)
-                ? property->length == length && memcmp(property->text, text, length) == 0
+                ? property->length == length && text_same(property->text, text, length)
                 : text_string_equals(tape, key, property->text, property->length))
             return property;
     }

@@ -437,6 +437,33 @@ static void test_pointers(void **state)
     mapping_destroy(&mapping);
 }
 
+// In whatever order members come, escaped or not, with others between them.
+static void test_orders(void **state)
+{
+    (void)state;
+    static const struct mapping_column columns[] = {{"a", "/first", PG_TEXT, -1, false},
+                                                    {"b", "/second/x", PG_TEXT, -1, false},
+                                                    {"c", "/third", PG_TEXT, -1, false}};
+    static const char *const members[] = {"\"first\":\"1\"", "\"second\":{\"y\":0,\"x\":\"2\"}",
+                                          "\"th\\u0069rd\":\"3\"", "\"fourth\":\"4\""};
+    struct mapping *mapping = compile(columns, 3);
+    char json[256];
+    for (unsigned order = 0; order < 256; order++) {
+        unsigned i = order & 3, j = order >> 2 & 3, k = order >> 4 & 3, l = order >> 6 & 3;
+        if ((1u << i | 1u << j | 1u << k | 1u << l) != 15)
+            continue; // not a permutation
+        snprintf(json, sizeof(json), "{%s,%s,%s,%s}", members[i], members[j], members[k],
+                 members[l]);
+        struct row row = extract(mapping, json);
+        assert_int_equal(row.n_faults, 0);
+        assert_text(&row, 0, "1");
+        assert_text(&row, 1, "2");
+        assert_text(&row, 2, "3");
+        buf_deinit(&row.cells);
+    }
+    mapping_destroy(&mapping);
+}
+
 static void test_many_columns(void **state)
 {
     (void)state;
@@ -584,7 +611,7 @@ int main(void)
         cmocka_unit_test(test_not_null),       cmocka_unit_test(test_pointers),
         cmocka_unit_test(test_many_columns),   cmocka_unit_test(test_faults_leave_cells),
         cmocka_unit_test(test_key_hash),       cmocka_unit_test(test_wire_types),
-        cmocka_unit_test(test_compile_faults),
+        cmocka_unit_test(test_compile_faults), cmocka_unit_test(test_orders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -183,16 +183,33 @@ static void test_decode(void **state)
     assert_int_equal(text_utf8_decode("\xf4\x8f\xbf\xbf", 4), 0x10ffff);
 }
 
+// Of every length, with one byte that differs or none, and nothing read behind them.
+static void test_same(void **state)
+{
+    (void)state;
+    for (size_t length = 0; length <= 40; length++) {
+        char *a = malloc(length + (length == 0)), *b = malloc(length + (length == 0));
+        memset(a, 'a', length);
+        memset(b, 'a', length);
+        assert_true(text_same(a, b, length));
+        for (size_t i = 0; i < length; i++) {
+            b[i] = 'b';
+            assert_false(text_same(a, b, length));
+            assert_false(text_same(b, a, length));
+            b[i] = 'a';
+        }
+        free(a);
+        free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_unescape),
-        cmocka_unit_test(test_string_code_points),
-        cmocka_unit_test(test_string_equals),
-        cmocka_unit_test(test_strings_equal),
-        cmocka_unit_test(test_utf8_valid),
-        cmocka_unit_test(test_all_code_points),
+        cmocka_unit_test(test_decode),        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_unescape),      cmocka_unit_test(test_string_code_points),
+        cmocka_unit_test(test_string_equals), cmocka_unit_test(test_strings_equal),
+        cmocka_unit_test(test_utf8_valid),    cmocka_unit_test(test_all_code_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
