@@ -6,14 +6,15 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+LIBEXECDIR ?= $(PREFIX)/libexec/cxsink
 BUILD ?= build
 VERSION := 0.1.0
 CC ?= gcc
 
 # --- sources, in the order of the layers ---------------------------------------------------------
 core := backoff base64 buf clock counter fsio hash log loop mem status timer uuid
-config := document equal faults finish finish_jobs listen load names parse print_reference \
-          print_schema reader ref secret settings suggest units values values_jobs
+config := document equal faults finish listen load names parse print_reference print_schema reader ref \
+          secret settings suggest units values
 json := members multiple number parse_avx2 parse_neon parse_portable parse_sse42 pointer tape text
 schema := arena compile ecma ecma_class ecma_property emit_object emit_value equal explain failure format \
           format_host format_uri keywords names refs regex shape validate
@@ -29,6 +30,7 @@ ops := admin admin_address audit metrics
 app := addresses certificates daemon flow pipeline report streams
 cli := check check_connect common database dead dead_replay load load_position load_progress main migrate run spool status validate
 sim := control event main server tokens
+jscheck := confine main self_test syntax
 
 # Folders by level; an archive each. A test links its own folder and the levels below.
 level0 := core
@@ -61,6 +63,10 @@ ldflags := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZE),-fsanitize=
 package_cflags = $(shell pkg-config --cflags $(packages))
 package_libs = $(shell pkg-config --libs $(packages)) -lm -lpthread
 
+# The helper that checks action code is built where its libraries are; the daemon does without.
+helper_packages := javascriptcoregtk-4.1 libseccomp
+helper := $(shell pkg-config --exists $(helper_packages) && echo $(BUILD)/cxsink-jscheck)
+
 # V=1 shows whole command lines
 quiet = $(if $(V),,@echo '  $(1) $@';)
 obj := $(BUILD)/obj
@@ -70,7 +76,10 @@ archives := $(folders:%=$(lib)/%.a)
 .PHONY: all help demo check check-sanitized valgrind soak bench bench-micro bench-schema bench-sink \
         bench-stream install clean format unit unit-build fuzz fuzz-build integration packages
 .DELETE_ON_ERROR:
-all: $(BUILD)/cxsink $(BUILD)/cxsink-sim
+all: $(BUILD)/cxsink $(BUILD)/cxsink-sim $(or $(helper),no-helper)
+no-helper:
+	@echo "make: no cxsink-jscheck, which jobs of kind publish need: there is no $(helper_packages);" \
+	  "'make packages' installs them"
 
 define folder_rules
 $(lib)/$(1).a: $($(1):%=$(obj)/$(1)/%.o)
@@ -78,7 +87,7 @@ $(lib)/$(1).a: $($(1):%=$(obj)/$(1)/%.o)
 	@rm -f $$@
 	$$(call quiet,AR)$$(AR) rcs $$@ $$^
 endef
-$(foreach f,$(folders) sim,$(eval $(call folder_rules,$(f))))
+$(foreach f,$(folders) sim jscheck,$(eval $(call folder_rules,$(f))))
 
 $(obj)/%.o: src/%.c | $(BUILD)/packages-found
 	@mkdir -p $(@D)
@@ -104,6 +113,12 @@ $(BUILD)/cxsink: $(archives)
 
 $(BUILD)/cxsink-sim: $(lib)/sim.a $(lib)/core.a
 	$(call quiet,LD)$(CC) $(ldflags) -o $@ $(lib)/sim.a $(lib)/core.a $(package_libs)
+
+# Its libraries' headers are not held to our warnings.
+$(jscheck:%=$(obj)/jscheck/%.o): package_cflags = \
+  $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(helper_packages)))
+$(BUILD)/cxsink-jscheck: $(lib)/jscheck.a $(lib)/json.a $(lib)/core.a
+	$(call quiet,LD)$(CC) $(ldflags) -o $@ $^ $(shell pkg-config --libs $(helper_packages))
 
 # --- unit tests: tests/unit/FOLDER/MODULE_test.c -------------------------------------------------
 below_core := core
@@ -220,6 +235,7 @@ format:
 install: all
 	install -D -m 0755 $(BUILD)/cxsink $(DESTDIR)$(PREFIX)/bin/cxsink
 	install -D -m 0755 $(BUILD)/cxsink-sim $(DESTDIR)$(PREFIX)/bin/cxsink-sim
+	$(if $(helper),install -D -m 0755 $(helper) $(DESTDIR)$(LIBEXECDIR)/cxsink-jscheck)
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's,/usr/\(bin\|share\)/cxsink,$(PREFIX)/\1/cxsink,' systemd/cxsink.service \
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/cxsink.service
@@ -238,7 +254,7 @@ help:
 	@echo "make bench-schema   parsing and validating beside Ajv and Blaze"
 	@echo "make fuzz       looks for inputs that break something (FUZZ_SECONDS=60 in all, FUZZ=names)"
 	@echo "make valgrind   leaks and invalid accesses;  make soak   10 million events (SOAK_EVENTS=...)"
-	@echo "make install    DESTDIR=, PREFIX=/usr/local"
+	@echo "make install    DESTDIR=, PREFIX=/usr/local, LIBEXECDIR="
 	@echo "make format     clang-format;  make clean"
 
 clean:

@@ -14,7 +14,8 @@ level() {
     ops) echo 5 ;;
     app) echo 6 ;;
     cli) echo 7 ;;
-    sim) echo 1 ;; # apart: stands on core alone
+    sim) echo 1 ;;     # apart: stands on core alone
+    jscheck) echo 2 ;; # apart: of core and json what it needs
     *) echo "" ;;
     esac
 }
@@ -29,6 +30,8 @@ pcre2.h:schema
 idn2.h:schema/format_host
 systemd/:core/log app
 zlib.h:spool
+jsc/:jscheck
+seccomp.h:jscheck
 '
 
 faults=0

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # packages.sh build|demo|check|fuzz|bench: installs the Debian packages (12 and 13) that the target needs
 # and that are missing, saying which; as root directly, else through sudo.
-build="gcc make pkg-config libc6-dev libwebsockets-dev libpq-dev libssl-dev
+compile="gcc make pkg-config libc6-dev libwebsockets-dev libpq-dev libssl-dev
        libsystemd-dev libcurl4-openssl-dev libpcre2-dev libidn2-dev"
-demo="$build postgresql openssl curl python3 python3-psycopg2 util-linux procps"
-check="$demo libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout
+# Of cxsink-jscheck, which the demo does without.
+helper="libjavascriptcoregtk-4.1-dev libseccomp-dev"
+build="$compile $helper"
+demo="$compile postgresql openssl curl python3 python3-psycopg2 util-linux procps"
+check="$demo $helper libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout
        python3-aiohttp python3-websockets prometheus pgbouncer systemd valgrind strace git
        libjson-c-dev"
-fuzz="$build libjson-c-dev clang libclang-rt-dev"
+fuzz="$compile libjson-c-dev clang libclang-rt-dev"
 bench="$demo nodejs npm"
 # The form of the sources is held to Debian 12's version alone (format.sh).
 # shellcheck disable=SC1091
