@@ -19,7 +19,8 @@ json := members multiple number parse_avx2 parse_neon parse_portable parse_sse42
 schema := arena compile ecma ecma_class ecma_property emit_object emit_value equal explain failure format \
           format_host format_uri keywords names refs regex shape validate
 spool := crc32c cursor inspect io list position read recover scan segment spool trim write
-net := address http http_result http_setup resolve tls
+net := address http http_body http_guard http_phase http_pool http_redirect http_request http_result \
+       http_setup http_target http_tls resolve tls
 event := cell decode mapping time
 auth := token token_answer token_fetch token_request
 stream := session session_end session_rx session_watch url ws ws_event

@@ -3,7 +3,7 @@
 #include "net/http_priv.h"
 
 #include <ctype.h>
-#include <openssl/x509_vfy.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,36 +55,6 @@ static enum status_code code_of(CURLcode result)
     }
 }
 
-// What to do about a certificate that was refused.
-static const char *certificate_remedy(long verify_result)
-{
-    switch (verify_result) {
-    case X509_V_OK:              // the chain is fine, so it was the name;
-    case X509_V_ERR_UNSPECIFIED: // libcurl's first value, kept when it looks at the name first
-        return "; the certificate is for another host: check the host name in the URL";
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-        return "; check the server's certificate and this machine's clock";
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-        return "; where its CA is a private one, name it in tls.ca_file";
-    default:
-        return "";
-    }
-}
-
-static const char *remedy(const struct http_request *request, CURLcode result)
-{
-    long verify_result = X509_V_OK;
-    if (result != CURLE_PEER_FAILED_VERIFICATION)
-        return "";
-    curl_easy_getinfo(request->easy, CURLINFO_SSL_VERIFYRESULT, &verify_result);
-    return certificate_remedy(verify_result);
-}
-
 // libcurl's text may quote a little of what the far side sent.
 static void make_printable(char *text)
 {
@@ -94,13 +64,20 @@ static void make_printable(char *text)
     }
 }
 
-static void fail(struct http_request *request, enum status_code code, const char *what,
-                 const char *more)
+void http_result_fail(struct http_request *request, enum status_code code, const char *format, ...)
 {
     struct http_response *response = &request->response;
+    struct status st;
+    char what[STATUS_DETAIL_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof(what), format, arguments);
+    va_end(arguments);
+    const char *target = request->target.text;
+    status_set(&st, code, "%s%s%s", target, target[0] != '\0' ? ": " : "", what);
+    make_printable(st.detail);
     response->code = code;
-    snprintf(response->detail, sizeof(response->detail), "%s: %s%s", request->origin, what, more);
-    make_printable(response->detail);
+    memcpy(response->detail, st.detail, sizeof(st.detail));
 }
 
 static void fail_tls_files(struct http_request *request)
@@ -112,63 +89,79 @@ static void fail_tls_files(struct http_request *request)
             tls_context_free(&context);
     }
     if (request->tls_fault.code != STATUS_OK)
-        fail(request, request->tls_fault.code, request->tls_fault.detail, "");
+        http_result_fail(request, request->tls_fault.code, "%s", request->tls_fault.detail);
 }
 
-static double seconds_of(CURL *easy, CURLINFO info)
+static void fail_certificate(struct http_request *request)
 {
-    double seconds = 0;
-    curl_easy_getinfo(easy, info, &seconds);
-    return seconds;
+    if (request->tls_check[0] != '\0')
+        http_result_fail(request, STATUS_DENIED, "%s", request->tls_check);
+    else if (request->tls_names[0] != '\0') // the chain is fine, so it is the name
+        http_result_fail(
+            request, STATUS_DENIED,
+            "the certificate is for another host (%s), not for %s: check the host name "
+            "in the URL",
+            request->tls_names, request->target.host);
 }
 
-static const char *stage_of(const struct http_request *request)
+static void fail_body(struct http_request *request)
 {
-    if (request->phase == HTTP_RESOLVING)
-        return "looking the name up";
-    if (seconds_of(request->easy, CURLINFO_PRETRANSFER_TIME) <= 0)
-        return "in the TCP connect or the TLS handshake";
-    if (seconds_of(request->easy, CURLINFO_STARTTRANSFER_TIME) <= 0)
-        return "waiting for the answer";
-    return "reading the answer";
+    http_result_fail(request, STATUS_IO,
+                     "the body could not be read: it ended after %llu of %llu bytes",
+                     (unsigned long long)request->taken, (unsigned long long)request->body_length);
 }
 
-void http_result_timeout(struct http_request *request)
+static bool is_break(CURLcode result)
 {
-    int64_t limit_us = request->timeout_us;
-    if (request->phase == HTTP_RESOLVING && request->connect_timeout_us < limit_us)
-        limit_us = request->connect_timeout_us;
-    char what[160];
-    snprintf(what, sizeof(what), "timeout after %.3g s, %s", (double)limit_us / 1e6,
-             stage_of(request));
-    fail(request, STATUS_TIMEOUT, what, "");
+    return result == CURLE_SEND_ERROR || result == CURLE_RECV_ERROR ||
+           result == CURLE_PARTIAL_FILE || result == CURLE_HTTP2 || result == CURLE_HTTP2_STREAM;
 }
 
-static void fail_connect_timeout(struct http_request *request)
+// A server that says no before it has read the whole body, and breaks off.
+static bool early_answer_wins(const struct http_request *request, CURLcode result)
 {
-    char what[160];
-    snprintf(what, sizeof(what), "no connection within %.3g s (%s)",
-             (double)request->connect_timeout_us / 1e6, stage_of(request));
-    fail(request, STATUS_TIMEOUT, what, "");
+    curl_off_t length = -1;
+    curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    bool whole = length >= 0 && (uint64_t)length == request->content.len;
+    return is_break(result) && request->phase == HTTP_RECEIVING && !http_body_sent(request) &&
+           (whole || request->response.status >= 400);
 }
 
-static void fail_too_large(struct http_request *request)
+// Failures that libcurl puts in general words, or that our own callbacks made.
+static void fail_in_our_words(struct http_request *request, CURLcode result)
 {
-    char what[96];
-    snprintf(what, sizeof(what), "the answer is larger than %zu bytes", request->content.max);
-    fail(request, STATUS_FULL, what, "");
+    if (request->too_large)
+        http_result_fail(request, STATUS_FULL, "the answer is larger than %zu bytes",
+                         request->content.max);
+    else if (request->header_bytes > HTTP_MAX_HEADERS)
+        http_result_fail(request, STATUS_FULL, "the answer's headers are larger than %zu bytes",
+                         HTTP_MAX_HEADERS);
+    else if (request->source_failed)
+        fail_body(request);
+    else if (request->denied[0] != '\0' && !request->dialled)
+        http_result_fail(request, STATUS_DENIED, "%s; allow_private permits it", request->denied);
+    else if (result == CURLE_ABORTED_BY_CALLBACK)
+        http_result_fail(request, STATUS_UNAVAILABLE,
+                         "the kept connection broke off before the answer, and the request may "
+                         "not be sent twice");
+    else if (result == CURLE_SEND_FAIL_REWIND)
+        http_result_fail(request, STATUS_UNAVAILABLE,
+                         "the kept connection broke off, and the body cannot be sent again");
+    else if (result == CURLE_OPERATION_TIMEDOUT)
+        http_result_fail(request, STATUS_TIMEOUT, "no connection within %.3g s (%s)",
+                         (double)request->connect_timeout_us / 1e6,
+                         http_phase_doing(request->phase));
+    else if (result == CURLE_PEER_FAILED_VERIFICATION)
+        fail_certificate(request);
+    else if (result == CURLE_SSL_CERTPROBLEM || result == CURLE_SSL_CACERT_BADFILE)
+        fail_tls_files(request);
 }
 
 static void fill_failure(struct http_request *request, CURLcode result)
 {
     const char *text = request->error[0] != '\0' ? request->error : curl_easy_strerror(result);
-    fail(request, code_of(result), text, remedy(request, result));
-    if (request->too_large)
-        fail_too_large(request);
-    else if (result == CURLE_OPERATION_TIMEDOUT)
-        fail_connect_timeout(request);
-    else if (result == CURLE_SSL_CERTPROBLEM || result == CURLE_SSL_CACERT_BADFILE)
-        fail_tls_files(request);
+    http_result_fail(request, code_of(result), "%s (%s)", text, http_phase_doing(request->phase));
+    fail_in_our_words(request, result);
 }
 
 void http_result_fill(struct http_request *request, CURLcode result, int64_t wall_us)
@@ -178,6 +171,16 @@ void http_result_fill(struct http_request *request, CURLcode result, int64_t wal
     curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
     response->status = (int)status;
     response->retry_after_us = retry_after(request->easy, wall_us);
-    if (result != CURLE_OK)
+    if (result != CURLE_OK && !early_answer_wins(request, result))
         fill_failure(request, result);
+}
+
+const char *http_response_header(const struct http_response *response, const char *name)
+{
+    const struct http_request *request = response->request;
+    struct curl_header *header;
+    if (request == NULL || request->easy == NULL ||
+        curl_easy_header(request->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return NULL;
+    return header->value;
 }

@@ -10,13 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-// libcurl fails these calls for lack of memory only, or for an option that this build does not
-// have, which a test would show.
-#define SET(request, option, value)                                                        \
-    do {                                                                                   \
-        if (curl_easy_setopt((request)->easy, option, value) != CURLE_OK)                  \
-            return status_set(st, STATUS_INTERNAL, "libcurl refuses its option " #option); \
-    } while (0)
+#define EXPECT_TIMEOUT_MS 250L // for callers that send "Expect: 100-continue"
 
 static struct curl_slist *append(struct curl_slist *list, const char *text)
 {
@@ -26,60 +20,7 @@ static struct curl_slist *append(struct curl_slist *list, const char *text)
     return longer;
 }
 
-static char *copy_or_null(const char *text)
-{
-    return text != NULL ? mem_strdup(text) : NULL;
-}
-
-// --- the URL ---
-
-static char *url_part(CURLU *url, CURLUPart part, unsigned flags)
-{
-    char *text = NULL;
-    if (curl_url_get(url, part, &text, flags) != CURLUE_OK)
-        return NULL;
-    char *copy = mem_strdup(text);
-    curl_free(text);
-    return copy;
-}
-
-static void take_host(struct http_request *request, char *host, char *port)
-{
-    request->port = port != NULL ? (unsigned)strtoul(port, NULL, 10) : 0;
-    snprintf(request->origin, sizeof(request->origin), "%s:%u", host, request->port);
-    size_t length = strlen(host);
-    if (length > 2 && host[0] == '[')
-        request->host = mem_strndup(host + 1, length - 2);
-    else
-        request->host = mem_strdup(host);
-}
-
-static enum status_code parse_url(struct http_request *request, struct status *st)
-{
-    CURLU *url = curl_url();
-    CURLUcode code = curl_url_set(url, CURLUPART_URL, request->url, 0);
-    char *scheme = url_part(url, CURLUPART_SCHEME, 0);
-    char *host = url_part(url, CURLUPART_HOST, CURLU_PUNYCODE);
-    char *port = url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-    curl_url_cleanup(url);
-    // The URL itself may hold secrets, so it is not named.
-    enum status_code result = STATUS_OK;
-    if (code != CURLUE_OK || scheme == NULL || host == NULL)
-        result = status_set(st, STATUS_INVALID, "the URL is not valid: %s; use https://HOST/PATH",
-                            code != CURLUE_OK ? curl_url_strerror(code) : "no host");
-    else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
-        result =
-            status_set(st, STATUS_INVALID,
-                       "a URL for requests starts with https:// or http://, not %.16s://", scheme);
-    else
-        take_host(request, host, port);
-    free(scheme);
-    free(host);
-    free(port);
-    return result;
-}
-
-// --- headers and body ---
+// --- headers and method ---
 
 static bool has_header(const struct http_options *options, const char *name)
 {
@@ -122,10 +63,10 @@ static enum status_code set_headers(struct http_request *request,
         request->headers = append(request->headers, "Content-Type:");
     if (!has_header(options, "Expect"))
         request->headers = append(request->headers, "Expect:");
-    SET(request, CURLOPT_HTTPHEADER, request->headers);
-    SET(request, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); // none of them to a proxy
+    HTTP_SET(request, CURLOPT_HTTPHEADER, request->headers);
+    HTTP_SET(request, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); // none of them to a proxy
     if (!has_header(options, "User-Agent"))
-        SET(request, CURLOPT_USERAGENT, "cxsink/" CXSINK_VERSION);
+        HTTP_SET(request, CURLOPT_USERAGENT, "cxsink/" CXSINK_VERSION);
     return STATUS_OK;
 }
 
@@ -138,56 +79,31 @@ static bool sends_body(const char *method)
 static enum status_code set_method(struct http_request *request, const struct http_options *options,
                                    struct status *st)
 {
-    const char *method = options->method != NULL ? options->method : "GET";
-    if (options->body != NULL || sends_body(method)) {
-        request->body_length = options->body != NULL ? options->body_length : 0;
-        request->body = mem_alloc(request->body_length + 1);
-        if (request->body_length != 0)
-            memcpy(request->body, options->body, request->body_length);
-        SET(request, CURLOPT_POST, 1L);
-        SET(request, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
-        SET(request, CURLOPT_POSTFIELDS, request->body);
-    } else if (strcmp(method, "HEAD") == 0) {
-        SET(request, CURLOPT_NOBODY, 1L);
+    request->method = mem_strdup(options->method != NULL ? options->method : "GET");
+    if (strcmp(request->method, "HEAD") == 0) {
+        HTTP_SET(request, CURLOPT_NOBODY, 1L);
         return STATUS_OK;
     }
-    SET(request, CURLOPT_CUSTOMREQUEST, method);
+    if (options->body != NULL || options->source.read != NULL || sends_body(request->method)) {
+        enum status_code code = http_body_setup(request, options, st);
+        if (code != STATUS_OK)
+            return code;
+    }
+    HTTP_SET(request, CURLOPT_CUSTOMREQUEST, request->method);
     return STATUS_OK;
 }
 
-// --- TLS ---
-
-static CURLcode apply_tls(CURL *easy, void *context, void *owner)
+enum status_code http_setup_bodyless(struct http_request *request, struct status *st)
 {
-    (void)easy;
-    struct http_request *request = owner;
-    if (tls_context_apply(context, &request->tls, &request->tls_fault) == STATUS_OK)
-        return CURLE_OK;
-    return CURLE_SSL_CERTPROBLEM;
-}
-
-// tls_context_apply() decides. libcurl is told the same files because it reuses a connection only
-// for a request that names the same ones; its own bundle would be read at every connection.
-static enum status_code set_tls(struct http_request *request, const struct tls_settings *tls,
-                                struct status *st)
-{
-    request->ca_file = copy_or_null(tls->ca_file);
-    request->cert_file = copy_or_null(tls->cert_file);
-    request->key_file = copy_or_null(tls->key_file);
-    request->tls = (struct tls_settings){request->ca_file, request->cert_file, request->key_file};
-    SET(request, CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(request, CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(request, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(request, CURLOPT_CAPATH, NULL);
-    SET(request, CURLOPT_CAINFO, request->ca_file);
-    SET(request, CURLOPT_SSL_CTX_FUNCTION, apply_tls);
-    SET(request, CURLOPT_SSL_CTX_DATA, request);
-    if (request->cert_file != NULL) {
-        SET(request, CURLOPT_SSLCERT, request->cert_file);
-        SET(request, CURLOPT_SSLKEY,
-            request->key_file != NULL ? request->key_file : request->cert_file);
-        SET(request, CURLOPT_KEYPASSWD, ""); // else OpenSSL asks at the terminal
+    struct curl_slist *kept = NULL;
+    for (struct curl_slist *line = request->headers; line != NULL; line = line->next) {
+        if (strncasecmp(line->data, "Content-", 8) != 0)
+            kept = append(kept, line->data);
+        mem_wipe(line->data, strlen(line->data));
     }
+    curl_slist_free_all(request->headers);
+    request->headers = kept;
+    HTTP_SET(request, CURLOPT_HTTPHEADER, request->headers);
     return STATUS_OK;
 }
 
@@ -197,52 +113,96 @@ static size_t take_content(char *data, size_t size, size_t count, void *owner)
 {
     struct http_request *request = owner;
     size_t length = size * count;
+    http_moved(request);
     if (buf_append(&request->content, data, length))
         return length;
     request->too_large = true;
     return 0;
 }
 
+// "HTTP/1.1 100 Continue": an answer is still to come.
+static bool is_interim(const char *line, size_t length)
+{
+    const char *space = memchr(line, ' ', length);
+    return space != NULL && space + 1 < line + length && space[1] == '1';
+}
+
+static size_t take_header(char *line, size_t size, size_t count, void *owner)
+{
+    struct http_request *request = owner;
+    size_t length = size * count;
+    bool starts = length > 5 && memcmp(line, "HTTP/", 5) == 0;
+    http_moved(request);
+    request->header_bytes += length;
+    if (starts && !is_interim(line, length) && request->phase != HTTP_RECEIVING)
+        http_enter(request, HTTP_RECEIVING);
+    return request->header_bytes <= HTTP_MAX_HEADERS ? length : 0;
+}
+
+static enum status_code set_receivers(struct http_request *request, struct status *st)
+{
+    HTTP_SET(request, CURLOPT_ERRORBUFFER, request->error);
+    HTTP_SET(request, CURLOPT_WRITEFUNCTION, take_content);
+    HTTP_SET(request, CURLOPT_WRITEDATA, request);
+    HTTP_SET(request, CURLOPT_HEADERFUNCTION, take_header);
+    HTTP_SET(request, CURLOPT_HEADERDATA, request);
+    HTTP_SET(request, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); // those of a proxy
+    return STATUS_OK;
+}
+
 static enum status_code set_transfer(struct http_request *request,
                                      const struct http_options *options, struct status *st)
 {
-    SET(request, CURLOPT_PRIVATE, request);
-    SET(request, CURLOPT_URL, request->url);
-    SET(request, CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(request, CURLOPT_NOSIGNAL, 1L);
-    SET(request, CURLOPT_NOPROGRESS, 1L);
-    SET(request, CURLOPT_FOLLOWLOCATION, 0L);
-    SET(request, CURLOPT_ERRORBUFFER, request->error);
-    SET(request, CURLOPT_WRITEFUNCTION, take_content);
-    SET(request, CURLOPT_WRITEDATA, request);
-    SET(request, CURLOPT_CONNECTTIMEOUT_MS,
-        (long)((request->connect_timeout_us + US_PER_MS - 1) / US_PER_MS));
-    SET(request, CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(request, CURLOPT_HTTP_VERSION,
-        (long)(options->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
-    SET(request, CURLOPT_FORBID_REUSE, options->close ? 1L : 0L);
-    return STATUS_OK;
+    HTTP_SET(request, CURLOPT_PRIVATE, request);
+    HTTP_SET(request, CURLOPT_URL, request->url);
+    HTTP_SET(request, CURLOPT_PROTOCOLS_STR, "http,https");
+    HTTP_SET(request, CURLOPT_NOSIGNAL, 1L);
+    HTTP_SET(request, CURLOPT_NOPROGRESS, 1L);
+    HTTP_SET(request, CURLOPT_FOLLOWLOCATION, 0L);
+    HTTP_SET(request, CURLOPT_TCP_KEEPALIVE, 1L);
+    HTTP_SET(request, CURLOPT_EXPECT_100_TIMEOUT_MS, EXPECT_TIMEOUT_MS);
+    HTTP_SET(request, CURLOPT_HTTP_VERSION,
+             (long)(options->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
+    HTTP_SET(request, CURLOPT_FORBID_REUSE, options->close ? 1L : 0L);
+    return set_receivers(request, st);
+}
+
+static int64_t positive_or(int64_t value, int64_t otherwise)
+{
+    return value > 0 ? value : otherwise;
+}
+
+static void take_limits(struct http_request *request, const struct http_options *options)
+{
+    request->timeout_us = positive_or(options->timeout_us, HTTP_TIMEOUT_US);
+    request->connect_timeout_us = positive_or(options->connect_timeout_us, HTTP_CONNECT_TIMEOUT_US);
+    request->response_timeout_us = options->response_timeout_us;
+    request->idle_timeout_us = options->idle_timeout_us;
+    request->redirects = options->redirects;
+    request->content.max = options->max_response > 0 ? options->max_response : HTTP_MAX_RESPONSE;
 }
 
 enum status_code http_setup(struct http_request *request, const struct http_options *options,
                             struct status *st)
 {
     request->secret = options->secret;
-    request->timeout_us = options->timeout_us > 0 ? options->timeout_us : HTTP_TIMEOUT_US;
-    request->connect_timeout_us =
-        options->connect_timeout_us > 0 ? options->connect_timeout_us : HTTP_CONNECT_TIMEOUT_US;
-    request->content.max = options->max_response > 0 ? options->max_response : HTTP_MAX_RESPONSE;
+    request->pool = options->pool;
+    take_limits(request, options);
     if (request->secret) // growing would leave copies behind
         buf_grow(&request->content, request->content.max < 16384 ? request->content.max : 16384);
     request->url = mem_strdup(options->url);
     request->easy = curl_easy_init();
     if (request->easy == NULL)
         return status_set(st, STATUS_INTERNAL, "libcurl gives no handle");
-    enum status_code code = parse_url(request, st);
+    enum status_code code = http_target_parse(request->url, &request->target, st);
+    if (code != STATUS_OK)
+        return code;
+    request->proxied = http_target_has_proxy(&request->target);
+    code = set_transfer(request, options, st);
     if (code == STATUS_OK)
-        code = set_transfer(request, options, st);
+        code = http_guard_setup(request, options, st);
     if (code == STATUS_OK)
-        code = set_tls(request, &options->tls, st);
+        code = http_tls_setup(request, &options->tls, st);
     if (code == STATUS_OK)
         code = set_method(request, options, st);
     if (code == STATUS_OK)
@@ -253,8 +213,8 @@ enum status_code http_setup(struct http_request *request, const struct http_opti
 void http_setup_addresses(struct http_request *request, const struct resolve_result *result)
 {
     struct buf entry = {0};
-    // The bracketless form of the host is a name here: numeric ones never come this way.
-    bool ok = buf_printf(&entry, "%s:%u:", request->host, request->port);
+    // The bracketless form of the host is a name here: IPv6 addresses never come this way.
+    bool ok = buf_printf(&entry, "%s:%u:", request->target.host, request->target.port);
     for (size_t i = 0; i < result->count; i++) {
         bool v6 = strchr(result->addresses[i], ':') != NULL;
         ok = ok &&
@@ -285,15 +245,11 @@ void http_setup_free(struct http_request *request)
     curl_slist_free_all(request->addresses);
     request->headers = request->addresses = NULL;
     mem_wipe_free(&request->url);
-    if (request->body != NULL)
-        mem_wipe(request->body, request->body_length);
-    free(request->body);
-    free(request->ca_file);
-    free(request->cert_file);
-    free(request->key_file);
-    free(request->host);
-    request->body = request->ca_file = request->cert_file = request->key_file = NULL;
-    request->host = NULL;
+    http_target_free(&request->target);
+    http_body_free(request);
+    http_tls_free(request);
+    free(request->method);
+    request->method = NULL;
     if (request->secret && request->content.data != NULL)
         mem_wipe(request->content.data, request->content.cap);
     buf_deinit(&request->content);

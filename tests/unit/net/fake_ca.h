@@ -16,8 +16,9 @@ struct fake_certificate {
 };
 
 struct fake_certificate_options {
-    const char *name; // common name
-    const char *san;  // "DNS:host,IP:127.0.0.1"; NULL: none
+    const char *name;  // common name
+    const char *san;   // "DNS:host,IP:127.0.0.1"; NULL: none
+    const char *usage; // extended key usage, "clientAuth"; NULL: none
     int is_ca;
     long not_before, not_after; // seconds from now
 };
@@ -51,6 +52,8 @@ fake_certificate_make(const struct fake_certificate_options *options,
                        options->is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
     if (options->san != NULL)
         fake_add_extension(made.x509, NID_subject_alt_name, options->san);
+    if (options->usage != NULL)
+        fake_add_extension(made.x509, NID_ext_key_usage, options->usage);
     X509_sign(made.x509, issuer != NULL ? issuer->key : made.key, EVP_sha256());
     return made;
 }
