@@ -13,8 +13,8 @@ CC ?= gcc
 
 # --- sources, in the order of the layers ---------------------------------------------------------
 core := backoff base64 buf clock counter fsio hash log loop mem status timer uuid
-config := document equal faults finish listen load names parse print_reference print_schema reader ref \
-          secret settings suggest units values
+config := document equal faults finish finish_jobs listen load names parse print_reference \
+          print_schema reader ref secret settings suggest units values values_jobs
 json := members multiple number parse_avx2 parse_neon parse_portable parse_sse42 pointer tape text
 schema := arena compile ecma ecma_class ecma_property emit_object emit_value equal explain failure format \
           format_host format_uri keywords names refs regex shape validate

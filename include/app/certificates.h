@@ -10,7 +10,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-// Reads the files of every stream and credential; adds a fault for each that cannot be used.
+// Reads the files of every stream, credential and API; adds a fault for each that cannot be used.
 void certificates_check(const struct config *config, struct config_faults *faults);
 
 // Which files they are at this moment. A renewed certificate under the same name is another file,

@@ -53,13 +53,13 @@ struct config_action {
     int64_t poll_interval_us, poll_timeout_us;
     uint64_t max_payload; // bytes of the request's body
     // execute
-    struct config_strings content_types; // none: the kind's own list
+    struct config_strings content_types; // at least one
     uint64_t max_bytes;                  // of the raw payload
-    char *file_dir;                      // files must be below it; NULL: any
+    char *file_dir;                      // likewise of publish; files must be below it; NULL: any
     char *storage_dir, *storage_url;     // at most one is not NULL
     bool storage_include_data;
     // publish
-    struct config_strings environments;   // none: sandbox and production
+    struct config_strings environments;   // at least one of sandbox and production
     struct config_pairs allowed_versions; // package to range
     bool limits_versions;                 // "allowed_versions" is there
     struct config_strings blocked_packages;

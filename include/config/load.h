@@ -141,7 +141,6 @@ struct config {
     struct config_postgres postgres;
     struct config_admin admin;
     struct config_jobs jobs;
-    bool has_jobs; // a "jobs" section is there; jobs are not run by this version
 };
 
 // One fault: where (line of the file, JSON Pointer) and what, with the remedy.

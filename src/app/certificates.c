@@ -30,6 +30,8 @@ void certificates_check(const struct config *config, struct config_faults *fault
         check_one("auth", config->auth[i].name, &config->auth[i].tls, faults);
     for (size_t i = 0; i < config->n_streams; i++)
         check_one("streams", config->streams[i].name, &config->streams[i].tls, faults);
+    for (size_t i = 0; i < config->jobs.n_apis; i++)
+        check_one("jobs/apis", config->jobs.apis[i].name, &config->jobs.apis[i].tls, faults);
 }
 
 struct certificates_mark certificates_mark(const struct config_tls *tls)

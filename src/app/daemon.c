@@ -59,12 +59,6 @@ static struct config *load_config(const char *path, struct schema_set **schemas_
     return config;
 }
 
-static void warn_jobs(const struct config *config)
-{
-    if (config->has_jobs)
-        log_warn(NULL, "the configuration has a \"jobs\" section: this version does not run jobs");
-}
-
 // --- end ---
 
 static void stop_now(struct daemon *d, const char *why)
@@ -158,7 +152,6 @@ static void reload(struct daemon *d)
         log_error(NULL, "the new configuration is faulty; going on with the one in force");
     } else {
         name_restarts(d, config);
-        warn_jobs(config);
         take_config(d, config, schemas);
         struct audit_field fields[] = {{"result", "taken"}};
         audit_write(d->audit, "config.reload", NULL, fields, 1);
@@ -333,7 +326,6 @@ static void announce(struct daemon *d)
              CXSINK_VERSION, d->n_streams, d->n_streams == 1 ? "" : "s",
              (unsigned long long)stats.events, config->admin.host ? config->admin.host : "no TCP",
              admin_port(d->admin));
-    warn_jobs(config);
     sd_notify(0, "READY=1");
 }
 

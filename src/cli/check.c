@@ -32,8 +32,6 @@ static void print_summary(const struct config *config, bool connect)
            config->n_streams, config->n_streams == 1 ? "" : "s", config->n_tables,
            config->n_tables == 1 ? "" : "s", config->n_auth, config->n_auth == 1 ? "" : "s",
            connect ? ", and the servers answer" : "");
-    if (config->has_jobs)
-        printf("note: there is a \"jobs\" section; this version does not run jobs\n");
 }
 
 static int check(const char *path, bool connect, bool json)

@@ -17,7 +17,7 @@ struct doc_node {
     unsigned line;      // of the value's beginning
     unsigned name_line; // of a member's name
     const char *name;   // of a member, NUL-terminated; NULL for the root and for items of arrays
-    const char *text;   // of a string: its NUL-terminated value; of a number: its spelling
+    const char *text;   // of a string: its NUL-terminated value; else, of a scalar, its spelling
     size_t length;      // of `text`, bytes
     struct doc_node *first, *next;
     size_t count; // members or items

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks that span several settings, and defaults that depend on others.
-#include "config/names_priv.h"
+#include "config/finish_priv.h"
 
 #include "config/listen_priv.h"
+#include "config/names_priv.h"
 #include "core/mem.h"
 
 #include <assert.h>
@@ -82,7 +83,7 @@ static void finish_static(struct reader *r, const struct doc_node *node, struct 
     need(r, node, "token", "grant static");
 }
 
-static void check_tls(struct reader *r, const struct doc_node *node)
+void check_tls(struct reader *r, const struct doc_node *node)
 {
     const struct doc_node *tls = doc_member(node, "tls");
     if (tls == NULL || reader_given(tls, "cert_file") == reader_given(tls, "key_file"))
@@ -328,7 +329,7 @@ void finish_root(struct reader *r, const struct slot *slot)
     const struct doc_node *streams = doc_member(root, "streams");
     default_dir(r, root, "state_dir", "STATE_DIRECTORY", "/var/lib/cxsink");
     default_dir(r, root, "runtime_dir", "RUNTIME_DIRECTORY", "/run/cxsink");
-    config->has_jobs = doc_member(root, "jobs") != NULL;
+    config->jobs.enabled = doc_member(root, "jobs") != NULL;
     if (streams != NULL && streams->type == DOC_OBJECT && streams->count == 0)
         reader_fault_at(r, root, "streams",
                         "no stream is configured; add one, with its \"url\" and \"table\"");

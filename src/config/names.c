@@ -3,7 +3,7 @@
 // credentials.
 #include "config/names_priv.h"
 
-#include "config/suggest_priv.h"
+#include "config/suggest.h"
 #include "core/mem.h"
 
 #include <stdlib.h>
@@ -227,14 +227,20 @@ static size_t read_entry(struct reader *r, const struct slot *slot, const char *
 
 void read_auth_name(struct reader *r, const struct slot *slot)
 {
-    struct config_stream *stream = slot->base;
-    stream->auth =
-        read_entry(r, slot, "auth", r->config->auth, r->config->n_auth, sizeof(*r->config->auth));
+    const struct config *c = r->config;
+    *(size_t *)slot_field(slot) = read_entry(r, slot, "auth", c->auth, c->n_auth, sizeof(*c->auth));
+}
+
+void read_api_name(struct reader *r, const struct slot *slot)
+{
+    const struct config_jobs *jobs = &r->config->jobs;
+    *(size_t *)slot_field(slot) =
+        read_entry(r, slot, "jobs.apis", jobs->apis, jobs->n_apis, sizeof(*jobs->apis));
 }
 
 void read_table_name(struct reader *r, const struct slot *slot)
 {
-    struct config_stream *stream = slot->base;
-    stream->table = read_entry(r, slot, "tables", r->config->tables, r->config->n_tables,
-                               sizeof(*r->config->tables));
+    const struct config *c = r->config;
+    *(size_t *)slot_field(slot) =
+        read_entry(r, slot, "tables", c->tables, c->n_tables, sizeof(*c->tables));
 }

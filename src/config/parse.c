@@ -291,6 +291,8 @@ static bool parse_word(struct parser *p, struct doc_node *node)
         size_t length = strlen(words[i].word);
         if (looking_at(p, words[i].word) && word_ends(p, length)) {
             node->type = words[i].type;
+            node->text = words[i].word;
+            node->length = length;
             p->at += length;
             return true;
         }

@@ -126,6 +126,23 @@ static void print_names(struct buf *out, int depth, const struct setting *s)
     print_member(out, depth, "items", "{\"type\": \"string\", \"minLength\": 1}");
 }
 
+static void print_boolean(struct buf *out, int depth, const struct setting *s)
+{
+    print_type(out, depth, s, "boolean");
+}
+
+static void print_rate(struct buf *out, int depth, const struct setting *s)
+{
+    print_type(out, depth, s, "string");
+    print_member(out, depth, "pattern", "\"^([0-9]+/(s|min|h)|.*\\\\$\\\\{.*)$\"");
+}
+
+static void print_queue(struct buf *out, int depth, const struct setting *s)
+{
+    print_type(out, depth, s, "array");
+    print_member(out, depth, "items", "{\"type\": \"object\", \"required\": [\"id\", \"action\"]}");
+}
+
 static void print_any(struct buf *out, int depth, const struct setting *s)
 {
     (void)out;
@@ -149,6 +166,8 @@ static void (*const printers[SETTING_TYPES])(struct buf *, int, const struct set
     [SETTING_HEADERS] = print_pairs,
     [SETTING_PARAMS] = print_pairs,
     [SETTING_SCHEMAS] = print_pairs,
+    [SETTING_STRINGS] = print_names,
+    [SETTING_BOOLEAN] = print_boolean,
     [SETTING_NUMBER] = print_number,
     [SETTING_DURATION] = print_definition,
     [SETTING_SIZE] = print_definition,
@@ -156,9 +175,12 @@ static void (*const printers[SETTING_TYPES])(struct buf *, int, const struct set
     [SETTING_SYNC] = print_sync,
     [SETTING_CODES] = print_codes,
     [SETTING_LISTEN] = print_string,
+    [SETTING_RATE] = print_rate,
+    [SETTING_QUEUE] = print_queue,
     [SETTING_COLUMN] = print_string,
     [SETTING_COLUMNS] = print_columns,
     [SETTING_AUTH_NAME] = print_string,
+    [SETTING_API_NAME] = print_string,
     [SETTING_TABLE_NAME] = print_string,
     [SETTING_KEY] = print_names,
     [SETTING_UPDATE] = print_names,

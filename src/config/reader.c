@@ -2,7 +2,7 @@
 #include "config/reader_priv.h"
 
 #include "config/secret.h"
-#include "config/suggest_priv.h"
+#include "config/suggest.h"
 #include "core/mem.h"
 
 #include <stdarg.h>

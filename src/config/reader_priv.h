@@ -2,8 +2,9 @@
 // Reads a parsed file into a struct config by the settings table, and finds every fault.
 //
 // Structure: config/reader.c walks the tree along the table; config/values.c reads one value of
-// each type; config/names.c the values that name columns, tables and credentials; config/finish.c
-// checks what spans several settings. Names are read after everything they may refer to, checks
+// each type (config/values_jobs.c: those of jobs); config/names.c the values that name columns,
+// tables, credentials and APIs; config/finish.c and config/finish_jobs.c check what spans several
+// settings. Names are read after everything they may refer to, checks
 // last: both are put off by reader_defer().
 #ifndef CXSINK_CONFIG_READER_PRIV_H
 #define CXSINK_CONFIG_READER_PRIV_H
@@ -86,7 +87,14 @@ void read_object(struct reader *r, const struct slot *slot);
 void read_map(struct reader *r, const struct slot *slot);
 void read_columns(struct reader *r, const struct slot *slot);
 void read_column(struct reader *r, const struct slot *slot);
+void read_strings(struct reader *r, const struct slot *slot);
+void read_boolean(struct reader *r, const struct slot *slot);
+void read_rate(struct reader *r, const struct slot *slot);
+void read_queue(struct reader *r, const struct slot *slot);
+void release_strings(void *base, void *field);
+void release_queue(void *base, void *field);
 void read_auth_name(struct reader *r, const struct slot *slot);
+void read_api_name(struct reader *r, const struct slot *slot);
 void read_table_name(struct reader *r, const struct slot *slot);
 void read_key(struct reader *r, const struct slot *slot);
 void read_update(struct reader *r, const struct slot *slot);

@@ -19,6 +19,8 @@ enum setting_type {
     SETTING_HEADERS,  // struct config_pairs
     SETTING_PARAMS,   // struct config_pairs
     SETTING_SCHEMAS,  // struct config_pairs: URIs and paths made absolute
+    SETTING_STRINGS,  // struct config_strings, none of them empty
+    SETTING_BOOLEAN,  // bool
     SETTING_NUMBER,   // unsigned, `min` to `max`
     SETTING_DURATION, // int64_t, likewise, microseconds
     SETTING_SIZE,     // uint64_t, likewise, bytes
@@ -26,11 +28,14 @@ enum setting_type {
     SETTING_SYNC,     // config.spool.sync and sync_interval_us
     SETTING_CODES,    // config_stream.token_close_codes
     SETTING_LISTEN,   // config.admin.listen, host and port
+    SETTING_RATE,     // config_api.rate_limit and rate_period_us
+    SETTING_QUEUE,    // config.jobs.queue
     SETTING_COLUMN,   // char *, the name of a column
     SETTING_COLUMNS,  // config_table.columns
     // The ones below are read when everything else is: they name something.
-    SETTING_AUTH_NAME,  // config_stream.auth
-    SETTING_TABLE_NAME, // config_stream.table
+    SETTING_AUTH_NAME,  // size_t, an index into config.auth
+    SETTING_API_NAME,   // size_t, an index into config.jobs.apis
+    SETTING_TABLE_NAME, // size_t, an index into config.tables
     SETTING_KEY,        // config_table.key
     SETTING_UPDATE,     // config_table.update
     SETTING_NEWEST_BY,  // config_table.newest_by
@@ -75,10 +80,12 @@ struct setting {
 extern const struct setting settings_table[];
 extern const size_t settings_count;
 
-// The maps' rules (config/finish.c).
+// The maps' rules (config/finish.c, config/finish_jobs.c).
 extern const struct setting_map settings_auth_map;
 extern const struct setting_map settings_stream_map;
 extern const struct setting_map settings_table_map;
+extern const struct setting_map settings_api_map;
+extern const struct setting_map settings_action_map;
 
 // The members of `parent` (NULL: the top) one after the other: NULL for the first, NULL at the end.
 // For a SETTING_MAP that is its "*".

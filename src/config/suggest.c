@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config/suggest_priv.h"
+#include "config/suggest.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One reader for each type of setting; `setting_kinds` at the end lists them.
+// One reader for each type of setting (config/values_jobs.c: those of jobs); `setting_kinds` at the
+// end lists them.
 #include "config/reader_priv.h"
 
 #include "config/listen_priv.h"
@@ -446,6 +447,10 @@ const struct setting_kind setting_kinds[SETTING_TYPES] = {
                         .release = release_pairs},
     [SETTING_SCHEMAS] = {DOC_OBJECT, .expected = "an object of URIs and paths", .read = read_pairs,
                          .release = release_pairs},
+    [SETTING_STRINGS] = {DOC_ARRAY, .expected = "an array of strings", .read = read_strings,
+                         .release = release_strings},
+    [SETTING_BOOLEAN] = {DOC_BOOLEAN, .expected = "true or false", .size = sizeof(bool),
+                         .read = read_boolean},
     [SETTING_NUMBER] = {DOC_NUMBER, .expected = "a whole number", .size = sizeof(unsigned),
                         .read = read_number},
     [SETTING_DURATION] = {DOC_STRING, .expected = DURATION_EXAMPLE, .size = sizeof(int64_t),
@@ -459,6 +464,10 @@ const struct setting_kind setting_kinds[SETTING_TYPES] = {
                        .release = release_allocated},
     [SETTING_LISTEN] = {DOC_STRING, .expected = "ADDRESS:PORT as a string, or null", .text = true,
                         .read = read_listen, .release = release_listen},
+    [SETTING_RATE] = {DOC_STRING, .expected = "a rate as a string, for example \"1000/min\"",
+                      .read = read_rate},
+    [SETTING_QUEUE] = {DOC_ARRAY, .expected = "an array of jobs", .read = read_queue,
+                       .release = release_queue},
     [SETTING_COLUMN] = {DOC_STRING, .expected = "a column's name", .text = true,
                         .read = read_column, .release = release_text},
     [SETTING_COLUMNS] = {DOC_OBJECT,
@@ -467,6 +476,8 @@ const struct setting_kind setting_kinds[SETTING_TYPES] = {
                          .read = read_columns, .release = release_columns},
     [SETTING_AUTH_NAME] = {DOC_STRING, .by_name = true, .read = read_auth_name,
                            .expected = "the name of an entry of \"auth\""},
+    [SETTING_API_NAME] = {DOC_STRING, .by_name = true, .read = read_api_name,
+                          .expected = "the name of an entry of \"jobs.apis\""},
     [SETTING_TABLE_NAME] = {DOC_STRING, .by_name = true, .read = read_table_name,
                             .expected = "the name of an entry of \"tables\""},
     [SETTING_KEY] = {DOC_ARRAY, .by_name = true, .expected = "an array of columns",

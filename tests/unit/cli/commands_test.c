@@ -195,7 +195,6 @@ static void check_of_what_is_well(void **state)
                           "             'b': {'url': 'ws://h/', 'table': 't'}}}");
     assert_int_equal(run(f, cli_check, "check -c CONFIG"), EXIT_DONE);
     wrote(f->out, "2 streams, 1 table");
-    wrote(f->out, "does not run jobs");
 }
 
 // Of the file, of a schema, of a certificate and of an address: all at once.

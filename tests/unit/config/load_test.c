@@ -35,7 +35,7 @@ static void defaults_at_the_top(void **state)
     assert_int_equal(c->n_streams, 1);
     assert_int_equal(c->n_tables, 1);
     assert_int_equal(c->schemas.count, 0);
-    assert_false(c->has_jobs);
+    assert_false(c->jobs.enabled);
     assert_string_equal(c->admin.listen, "127.0.0.1:9464");
     assert_string_equal(c->admin.host, "127.0.0.1");
     assert_int_equal(c->admin.port, 9464);
@@ -255,7 +255,7 @@ static void values_of_the_rest(void **state)
                      "'postgres': {'connections': 64, 'batch': {'events': 1, 'bytes': '1KiB', "
                      "'linger': '0s'}, 'migrate': 'off', 'retry': {'base': '1ms', 'cap': '1ms'}},"
                      "'jobs': {'concurrency': 8, 'apis': {}, 'actions': {}, 'queue': [], "
-                     "'drop_dir': '${WHATEVER}'},"
+                     "'drop_dir': '/d'},"
                      "'admin': {'listen': '[::]:80', 'token': 'x'}, '$schema': 5"));
     const struct fixture *f = *state;
     assert_int_equal(strncmp(c->state_dir, f->dir, strlen(f->dir)), 0);
@@ -271,7 +271,7 @@ static void values_of_the_rest(void **state)
     assert_int_equal(c->postgres.connections, 64);
     assert_true(c->postgres.linger_us == 0);
     assert_int_equal(c->postgres.migrate, MIGRATE_OFF);
-    assert_true(c->has_jobs);
+    assert_true(c->jobs.enabled);
     assert_string_equal(c->admin.listen, "[::]:80");
     assert_string_equal(c->admin.host, "::");
     assert_string_equal(c->admin.token, "x");

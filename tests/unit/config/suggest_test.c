@@ -2,7 +2,7 @@
 // Edit distance, the nearest name, and what is said when none is near.
 #include "config_support.h"
 
-#include "config/suggest_priv.h"
+#include "config/suggest.h"
 
 static void distances(void **state)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The nearest of a list of names to one that was mistyped, by edit distance.
-#ifndef CXSINK_CONFIG_SUGGEST_PRIV_H
-#define CXSINK_CONFIG_SUGGEST_PRIV_H
+#ifndef CXSINK_CONFIG_SUGGEST_H
+#define CXSINK_CONFIG_SUGGEST_H
 
 #include "core/buf.h"
 
