@@ -3,7 +3,7 @@
 // pattern over an escaped string of more than 4 KiB, uniqueItems over more than 64 elements or long
 // escaped strings, comparing objects of more than 32 members, and the format "regex".
 //
-// A schema holds the scratch memory of its patterns, so it is for one thread at a time.
+// A schema holds the scratch memory of its patterns and records, so it is for one thread at a time.
 #ifndef CXSINK_SCHEMA_VALIDATE_H
 #define CXSINK_SCHEMA_VALIDATE_H
 
@@ -23,7 +23,8 @@ struct tape;
 // kind of value was found, never the value itself.
 //   instance  the value that fails; of "required" the object that lacks a member, of
 //             "additionalProperties": false the member that is not allowed
-//   schema    the keyword where it stands, also when reached through $ref
+//   schema    the keyword where it stands, also when reached through $ref; in another text than the
+//             root's with that text's name and "#" before it
 //   location  the way to it from the root schema, through each $ref (JSON Schema Core 2020-12,
 //             section 12.3.1); the same as `schema` where there is none
 //   keyword   its name; for a schema `false` the keyword that holds it, for a root `false` "false";
@@ -46,8 +47,9 @@ struct schema_error {
 // of numbers and lengths, format, pattern; of an object required, the members in the event's order
 // (properties, patternProperties), additionalProperties, minProperties, maxProperties,
 // propertyNames, dependentRequired, dependencies; of an array its limits, the elements in order,
-// contains, uniqueItems; then $ref, allOf, anyOf, oneOf, not, if, dependentSchemas. What fails
-// inside not, if and contains is told as that keyword's one failure.
+// contains, uniqueItems; then $ref, $dynamicRef, allOf, anyOf, oneOf, not, if, dependentSchemas,
+// unevaluatedProperties (with additionalProperties where it does not depend on the value),
+// unevaluatedItems. What fails inside not, if and contains is told as that keyword's one failure.
 //
 // Where no branch of anyOf or oneOf matches, the failures of the branch that came closest are told
 // beneath the keyword's own, up to four branches deep, and counted. It is the branch

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiles a schema: parses it with the tape, queues its root, compiles queued blocks until none is
-// left (references are resolved in between, as they may queue more), then links: numbers of blocks
-// become addresses. All faults are collected on the way and told in the text's order.
+// The second and third step of compiling (see compile_priv.h), and what holds all together. Faults
+// are collected on the way and told in the text's order.
 #include "schema/compile_priv.h"
 
 #include "core/backoff.h"
 #include "core/mem.h"
-#include "json/pointer.h"
 #include "json/text.h"
+#include "schema/track_priv.h"
+#include "schema/uri_priv.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-// Deeper than events may be: a schema spends several levels on one of theirs.
-#define SCHEMA_DEPTH_MAX 512
 
 void *compiler_room(void *array, size_t count, size_t *cap, size_t size)
 {
@@ -30,7 +27,7 @@ void compiler_fault(struct compiler *compiler, uint32_t token, const char *forma
     char message[STATUS_DETAIL_MAX];
     va_list args;
 
-    if (compiler->count_faults++ >= KEEP_FAULTS_MAX)
+    if (compiler->is_repeat || compiler->count_faults++ >= KEEP_FAULTS_MAX)
         return;
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
@@ -40,14 +37,25 @@ void compiler_fault(struct compiler *compiler, uint32_t token, const char *forma
         .token = token, .order = (uint32_t)compiler->n_faults, .message = mem_strdup(message)};
 }
 
-char *compiler_text(struct compiler *compiler, uint32_t string, size_t *length_r)
+static char *unescape_to(struct arena *arena, const struct tape *tape, uint32_t string,
+                         size_t *length_r)
 {
     size_t raw;
 
-    tape_string(compiler->tape, string, &raw);
-    char *text = arena_alloc(&compiler->schema->arena, raw + 1, 1);
-    *length_r = text_unescape(compiler->tape, string, text);
+    tape_string(tape, string, &raw);
+    char *text = arena_alloc(arena, raw + 1, 1);
+    *length_r = text_unescape(tape, string, text);
     return text;
+}
+
+char *compiler_text(struct compiler *compiler, uint32_t string, size_t *length_r)
+{
+    return unescape_to(&compiler->schema->arena, compiler->tape, string, length_r);
+}
+
+char *compiler_name_text(struct compiler *compiler, uint32_t string, size_t *length_r)
+{
+    return unescape_to(&compiler->names, compiler->tape, string, length_r);
 }
 
 struct name compiler_name(struct compiler *compiler, uint32_t string)
@@ -67,9 +75,13 @@ struct regex *compiler_regex(struct compiler *compiler, uint32_t string, uint32_
     struct schema *schema = compiler->schema;
     struct status st = {0};
     size_t length;
-    const char *text = compiler_text(compiler, string, &length);
     struct regex *regex;
 
+    if (compiler->regex_of == NULL)
+        compiler->regex_of = mem_zalloc(compiler->tape->n_tokens * sizeof(*compiler->regex_of));
+    if (compiler->regex_of[string] != 0)
+        return schema->regexes[compiler->regex_of[string] - 1];
+    const char *text = compiler_name_text(compiler, string, &length);
     if (regex_compile(text, length, &regex, &st) != STATUS_OK) {
         compiler_fault(compiler, token, "the regular expression is faulty: %s", st.detail);
         return NULL;
@@ -77,34 +89,72 @@ struct regex *compiler_regex(struct compiler *compiler, uint32_t string, uint32_
     schema->regexes = compiler_room(schema->regexes, schema->n_regexes, &compiler->cap_regexes,
                                     sizeof(*schema->regexes));
     schema->regexes[schema->n_regexes++] = regex;
+    compiler->regex_of[string] = (uint32_t)schema->n_regexes;
     return regex;
 }
 
-block_t compiler_block(struct compiler *compiler, uint32_t token, enum keyword keyword)
+// --- blocks --------------------------------------------------------------------------------------
+
+block_t compiler_block(struct compiler *compiler, uint32_t token, enum keyword keyword,
+                       enum variant variant)
 {
-    if (compiler->block_of[token] == BLOCK_NONE) {
-        compiler->block_of[token] = (block_t)compiler->n_blocks;
-        struct block_job *job = COMPILER_PUSH(compiler, blocks);
-        *job = (struct block_job){.token = token, .keyword = keyword};
+    block_t **block_of = &compiler->block_of[variant];
+    size_t size = compiler->tape->n_tokens * sizeof(**block_of);
+
+    if (*block_of == NULL) {
+        *block_of = mem_alloc(size);
+        memset(*block_of, 0xff, size);
     }
-    return compiler->block_of[token];
+    if ((*block_of)[token] == BLOCK_NONE) {
+        (*block_of)[token] = (block_t)compiler->n_blocks;
+        struct block_job *job = COMPILER_PUSH(compiler, blocks);
+        *job = (struct block_job){.token = token, .keyword = keyword, .variant = variant};
+    }
+    return (*block_of)[token];
+}
+
+static void refer(struct compiler *compiler, block_t *where, uint32_t token, enum keyword keyword,
+                  enum variant variant)
+{
+    *where = compiler_block(compiler, token, keyword, variant);
+    *COMPILER_PUSH(compiler, fixups) = where;
+}
+
+// The form in which the block being compiled calls a schema: where it belongs to another resource,
+// whose dynamic anchors it brings into scope, those are bound.
+static enum variant entry_form(const struct compiler *compiler, uint32_t token, bool is_tracked)
+{
+    uint32_t resource = compiler->notes[token].resource;
+
+    if (resource == compiler->resource || compiler->resources[resource].bindings == NULL)
+        return is_tracked ? VARIANT_TRACKED : VARIANT_PLAIN;
+    return is_tracked ? VARIANT_ENTRY_TRACKED : VARIANT_ENTRY;
 }
 
 void compiler_refer(struct compiler *compiler, block_t *where, uint32_t token, enum keyword keyword)
 {
-    *where = compiler_block(compiler, token, keyword);
-    *COMPILER_PUSH(compiler, fixups) = where;
+    refer(compiler, where, token, keyword, entry_form(compiler, token, false));
 }
 
-void compiler_refer_in_place(struct compiler *compiler, block_t from, block_t *where,
+static void refer_in_place(struct compiler *compiler, const struct site *site, block_t *where,
+                           uint32_t token, uint32_t key, bool is_tracked)
+{
+    refer(compiler, where, token, keyword_of_token(compiler->tape, key),
+          entry_form(compiler, token, is_tracked));
+    struct in_place *edge = COMPILER_PUSH(compiler, in_places);
+    *edge = (struct in_place){.from = site->block, .to = *where, .token = key};
+}
+
+void compiler_refer_in_place(struct compiler *compiler, const struct site *site, block_t *where,
                              uint32_t token, uint32_t key)
 {
-    size_t length;
-    const char *name = tape_string(compiler->tape, key, &length);
+    refer_in_place(compiler, site, where, token, key, site->is_tracked);
+}
 
-    compiler_refer(compiler, where, token, keyword_find(name, length));
-    struct in_place *edge = COMPILER_PUSH(compiler, in_places);
-    *edge = (struct in_place){.from = from, .to = *where, .token = key};
+void compiler_refer_apart(struct compiler *compiler, const struct site *site, block_t *where,
+                          uint32_t token, uint32_t key)
+{
+    refer_in_place(compiler, site, where, token, key, false);
 }
 
 struct instruction *compiler_emit(struct compiler *compiler, const struct site *site,
@@ -113,6 +163,8 @@ struct instruction *compiler_emit(struct compiler *compiler, const struct site *
     struct schema *schema = compiler->schema;
     struct instruction *instruction = &schema->program[schema->n_program++];
 
+    if (schema->n_program > compiler->room_program)
+        abort(); // room is for more than all tokens can make: never
     *instruction = (struct instruction){
         .op = (uint8_t)op,
         .kinds = (uint8_t)kinds,
@@ -124,100 +176,129 @@ struct instruction *compiler_emit(struct compiler *compiler, const struct site *
 
 // --- one block -----------------------------------------------------------------------------------
 
-static void fault_unknown(struct compiler *compiler, uint32_t key, enum keyword keyword)
+static void fault_unknown(struct compiler *compiler, uint32_t key)
 {
     size_t length;
-    const char *name = compiler_text(compiler, key, &length);
-    const char *nearest = keyword_nearest(name, length, compiler->draft_bit);
-    const char *draft = keyword_draft_name(compiler->draft);
+    const char *name = compiler_name_text(compiler, key, &length);
+    const char *nearest = keyword_nearest(name, length, compiler->dialect->draft_bit);
     int shown = length > 64 ? 64 : (int)length;
 
-    if (keyword == KEYWORD_COUNT)
-        compiler_fault(compiler, key, "\"%.*s\" is not a keyword of JSON Schema%s%s%s", shown, name,
-                       nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
-                       nearest != NULL ? "\"?" : "");
-    else if ((keyword_info(keyword)->drafts & compiler->draft_bit) == 0)
-        compiler_fault(
-            compiler, key, "\"%s\" is not a keyword of draft %s, which this schema is of%s%s%s",
-            keyword_info(keyword)->name, draft, nearest != NULL ? "; the nearest one is \"" : "",
-            nearest != NULL ? nearest : "", nearest != NULL ? "\"" : "");
-    else
-        compiler_fault(compiler, key, "\"%s\" is not supported%s%s%s", keyword_info(keyword)->name,
-                       nearest != NULL ? "; the nearest supported keyword is \"" : "",
-                       nearest != NULL ? nearest : "", nearest != NULL ? "\"" : "");
+    if (nearest == NULL && compiler->options->strict == SCHEMA_STRICT_TYPOS)
+        return;
+    compiler_fault(compiler, key, "\"%.*s\" is not a keyword of JSON Schema%s%s%s", shown, name,
+                   nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
+                   nearest != NULL ? "\"?" : "");
 }
 
-// Before 2019-09 nothing beside "$ref" counts, which surprises: refused instead of ignored.
-static void check_beside_ref(struct compiler *compiler, const struct site *site)
+// A keyword that the resource's draft, or its meta-schema, does not have.
+static void fault_foreign(struct compiler *compiler, uint32_t key, enum keyword keyword)
 {
-    if (site->key[KEYWORD_REF] == TAPE_NONE || (compiler->draft_bit & DRAFTS_TO_7) == 0)
+    const struct keyword_info *info = keyword_info(keyword);
+    const char *draft = keyword_draft_name(compiler->dialect->draft);
+    bool asserts = info->role == ROLE_CHECK || info->shape == SHAPE_URI_REFERENCE;
+
+    if (compiler->options->strict == SCHEMA_STRICT_TYPOS && !asserts)
         return;
-    for (int i = 0; i < KEYWORD_COUNT; i++)
-        if (site->key[i] != TAPE_NONE && keyword_info((enum keyword)i)->role == ROLE_CHECK)
-            compiler_fault(compiler, site->key[i],
-                           "draft %s ignores what stands beside \"$ref\"; put both into an "
-                           "\"allOf\"",
-                           keyword_draft_name(compiler->draft));
+    if ((info->drafts & compiler->dialect->draft_bit) == 0)
+        compiler_fault(compiler, key,
+                       "\"%s\" is not a keyword of draft %s, which this schema is of: it would be "
+                       "ignored",
+                       info->name, draft);
+    else if (compiler->options->strict == SCHEMA_STRICT_ALL)
+        compiler_fault(compiler, key,
+                       "\"%s\" is of a vocabulary that the schema's meta-schema leaves out",
+                       info->name);
+}
+
+// Before 2019-09 nothing beside "$ref" counts but what can be referred to.
+static bool is_ignored(struct compiler *compiler, uint32_t key, enum keyword keyword)
+{
+    if (keyword == KEYWORD_REF || keyword == KEYWORD_DEFS || keyword == KEYWORD_DEFINITIONS)
+        return false;
+    if (compiler->options->strict == SCHEMA_STRICT_ALL && keyword_info(keyword)->role == ROLE_CHECK)
+        compiler_fault(compiler, key,
+                       "draft %s ignores what stands beside \"$ref\"; put both into an \"allOf\"",
+                       keyword_draft_name(compiler->dialect->draft));
+    return true;
 }
 
 static void collect_keywords(struct compiler *compiler, struct site *site)
 {
     const struct tape *tape = compiler->tape;
+    const struct dialect *dialect = compiler->dialect;
+    bool strict = compiler->options->strict != SCHEMA_STRICT_OFF;
+    bool ref_alone = dialect_ref_alone(compiler, dialect, site->token);
 
-    for (int i = 0; i < KEYWORD_COUNT; i++)
-        site->key[i] = TAPE_NONE;
     FOR_MEMBERS(tape, key, site->token)
     {
-        size_t length;
-        const char *name = compiler_text(compiler, key, &length);
-        enum keyword keyword = keyword_find(name, length);
-        if (keyword == KEYWORD_COUNT || keyword_info(keyword)->role == ROLE_NOT_YET ||
-            (keyword_info(keyword)->drafts & compiler->draft_bit) == 0)
-            fault_unknown(compiler, key, keyword);
-        else if (shape_check(compiler, key, keyword))
+        enum keyword keyword = keyword_of_token(tape, key);
+        if (keyword == KEYWORD_COUNT) {
+            if (strict)
+                fault_unknown(compiler, key);
+        } else if (!keyword_is_known(keyword, dialect->draft_bit, dialect->vocabularies)) {
+            if (strict)
+                fault_foreign(compiler, key, keyword);
+        } else if (shape_check(compiler, key, keyword) &&
+                   !(ref_alone && is_ignored(compiler, key, keyword))) {
             site->key[keyword] = key;
+        }
     }
 }
 
-static void add_anchor(struct compiler *compiler, const char *name, size_t length, uint32_t token,
-                       uint32_t key)
+// Definitions in the root's text are compiled in any case, so that their faults are found.
+static void compile_definitions(struct compiler *compiler, const struct site *site)
 {
-    for (size_t i = 0; i < compiler->n_anchors; i++)
-        if (compiler->anchors[i].length == length &&
-            memcmp(compiler->anchors[i].name, name, length) == 0)
-            compiler_fault(compiler, key, "another schema of this file has the same anchor");
-    struct anchor *anchor = COMPILER_PUSH(compiler, anchors);
-    *anchor = (struct anchor){.name = name, .length = length, .token = token};
-}
-
-// $schema, $id, $anchor, $defs: what names schemas and asserts nothing.
-static void core_keywords(struct compiler *compiler, const struct site *site)
-{
-    const struct tape *tape = compiler->tape;
-    uint32_t id = site->key[KEYWORD_ID];
-    size_t length;
-
-    if (site->key[KEYWORD_SCHEMA] != TAPE_NONE && site->token != 0)
-        compiler_fault(compiler, site->key[KEYWORD_SCHEMA],
-                       "\"$schema\" is supported at the root of the file only");
-    if (id != TAPE_NONE && site->token != 0) {
-        const char *text = compiler_text(compiler, id + 1, &length);
-        if ((compiler->draft_bit & DRAFTS_TO_7) != 0 && length > 1 && text[0] == '#')
-            add_anchor(compiler, text + 1, length - 1, site->token, id);
-        else
-            compiler_fault(compiler, id,
-                           "\"$id\" is supported at the root of the file only; refer to the "
-                           "schema by its JSON Pointer");
-    }
-    if (site->key[KEYWORD_ANCHOR] != TAPE_NONE) {
-        const char *text = compiler_text(compiler, site->key[KEYWORD_ANCHOR] + 1, &length);
-        add_anchor(compiler, text, length, site->token, site->key[KEYWORD_ANCHOR]);
-    }
     static const enum keyword holders[] = {KEYWORD_DEFS, KEYWORD_DEFINITIONS};
+    const struct tape *tape = compiler->tape;
+
+    if (documents_number(compiler, site->token) != 0)
+        return;
     for (size_t i = 0; i < 2; i++)
-        if (site->key[holders[i]] != TAPE_NONE)
+        if (site_has(site, holders[i]))
             FOR_MEMBERS(tape, key, site->key[holders[i]] + 1)
-    compiler_block(compiler, key + 1, KEYWORD_REF);
+    compiler_block(compiler, key + 1, KEYWORD_REF, VARIANT_PLAIN);
+}
+
+// A form of the schema that only leads to another one.
+static void compile_lead(struct compiler *compiler, const struct site *site, block_t *where,
+                         enum keyword keyword, enum variant variant)
+{
+    refer(compiler, where, site->token, keyword, variant);
+    *COMPILER_PUSH(compiler, in_places) =
+        (struct in_place){.from = site->block, .to = *where, .token = TAPE_NONE};
+}
+
+static void compile_scope(struct compiler *compiler, const struct site *site, enum keyword keyword,
+                          enum variant variant)
+{
+    const struct resource *resource = &compiler->resources[compiler->resource];
+    struct scope *scope = arena_alloc(&compiler->schema->arena, 1, sizeof(*scope));
+
+    scope->n = resource->n_bindings;
+    scope->bindings = resource->bindings;
+    compile_lead(compiler, site, &scope->block, keyword,
+                 variant == VARIANT_ENTRY ? VARIANT_PLAIN : VARIANT_TRACKED);
+    compiler_emit(compiler, site, OP_SCOPE, KIND_ANY, KEYWORD_FALSE)->u.scope = scope;
+}
+
+static void compile_object(struct compiler *compiler, struct site *site, enum keyword keyword,
+                           enum variant variant)
+{
+    collect_keywords(compiler, site);
+    compile_definitions(compiler, site);
+    if (site_has(site, KEYWORD_UNEVALUATED_PROPERTIES) || site_has(site, KEYWORD_UNEVALUATED_ITEMS))
+        evaluated_find(compiler, site->token, &site->evaluated);
+    if (variant != VARIANT_BODY && unevaluated_depends(site)) {
+        struct instruction *track = compiler_emit(
+            compiler, site, site->is_tracked ? OP_TRACK_INSIDE : OP_TRACK, KIND_ANY, KEYWORD_FALSE);
+        compile_lead(compiler, site, &track->u.block, keyword, VARIANT_BODY);
+        return;
+    }
+    emit_value(compiler, site);
+    emit_object(compiler, site);
+    emit_array(compiler, site);
+    emit_apply(compiler, site);
+    emit_unevaluated(compiler, site);
 }
 
 static void compile_block(struct compiler *compiler, block_t number)
@@ -225,31 +306,64 @@ static void compile_block(struct compiler *compiler, block_t number)
     struct block_job *job = &compiler->blocks[number];
     struct site site = {.block = number, .token = job->token};
     enum keyword keyword = job->keyword;
+    enum variant variant = job->variant;
 
     job->start = compiler->schema->n_program; // `job` may move from here on
-    for (int i = 0; i < KEYWORD_COUNT; i++)
-        site.key[i] = TAPE_NONE;
-    switch (compiler->tape->tokens[site.token].kind) {
-    case TAPE_TRUE:
-        break;
-    case TAPE_FALSE:
-        compiler_emit(compiler, &site, OP_FALSE, KIND_ANY, keyword);
-        break;
-    case TAPE_OBJECT:
-        collect_keywords(compiler, &site);
-        check_beside_ref(compiler, &site);
-        core_keywords(compiler, &site);
-        emit_value(compiler, &site);
-        emit_object(compiler, &site);
-        emit_array(compiler, &site);
-        emit_apply(compiler, &site);
-        break;
-    default:
-        compiler_fault(compiler, site.token, "a schema is an object, true or false, not %s",
-                       tape_kind_name(compiler->tape->tokens[site.token].kind));
-        break;
+    compiler->resource = compiler->notes[site.token].resource;
+    compiler->dialect = &compiler->resources[compiler->resource].dialect;
+    compiler->is_repeat = compiler->notes[site.token].is_compiled;
+    site.is_tracked = variant == VARIANT_TRACKED || variant == VARIANT_BODY;
+    memset(site.key, 0xff, sizeof(site.key)); // TAPE_NONE
+    if (variant == VARIANT_ENTRY || variant == VARIANT_ENTRY_TRACKED) {
+        compile_scope(compiler, &site, keyword, variant);
+    } else {
+        enum tape_kind kind = (enum tape_kind)compiler->tape->tokens[site.token].kind;
+        compiler->notes[site.token].is_compiled = true;
+        if (kind == TAPE_OBJECT)
+            compile_object(compiler, &site, keyword, variant);
+        else if (kind == TAPE_FALSE)
+            compiler_emit(compiler, &site, OP_FALSE, KIND_ANY, keyword);
+        else if (kind != TAPE_TRUE)
+            compiler_fault(compiler, site.token, "a schema is an object, true or false, not %s",
+                           tape_kind_name(kind));
     }
     compiler_emit(compiler, &site, OP_END, KIND_ANY, KEYWORD_FALSE);
+    evaluated_deinit(&site.evaluated);
+    compiler->is_repeat = false;
+}
+
+// Compiles what the anchors of dynamic references stand for, in the forms that are asked for.
+static void compile_targets(struct compiler *compiler)
+{
+    for (size_t i = 0; i < compiler->n_bound_targets; i++) {
+        const struct bound_target *bound = &compiler->bound_targets[i];
+        const struct slot *slot = &compiler->slots[bound->slot];
+        if (slot->is_used && bound->binding->block == BLOCK_NONE)
+            refer(compiler, &bound->binding->block, bound->token, KEYWORD_DYNAMIC_REF,
+                  VARIANT_PLAIN);
+        if (slot->is_tracked && bound->binding->tracked == BLOCK_NONE)
+            refer(compiler, &bound->binding->tracked, bound->token, KEYWORD_DYNAMIC_REF,
+                  VARIANT_TRACKED);
+    }
+}
+
+static void compile_blocks(struct compiler *compiler)
+{
+    const struct resource *root = &compiler->resources[compiler->notes[0].resource];
+    struct schema *schema = compiler->schema;
+    bool has_forms = compiler->has_unevaluated || compiler->n_bound_targets > 0;
+    size_t done = 0;
+
+    // A token makes at most two instructions in each form, its keyword's and the end of its block.
+    compiler->room_program = (size_t)schema->tape.n_tokens * (has_forms ? 7 : 2) + 8;
+    schema->program = mem_realloc_array(NULL, compiler->room_program, sizeof(*schema->program));
+    compiler_block(compiler, 0, KEYWORD_FALSE,
+                   root->bindings != NULL ? VARIANT_ENTRY : VARIANT_PLAIN);
+    do {
+        while (done < compiler->n_blocks)
+            compile_block(compiler, (block_t)done++);
+        compile_targets(compiler);
+    } while (done < compiler->n_blocks);
 }
 
 // --- link ----------------------------------------------------------------------------------------
@@ -307,164 +421,94 @@ static void link_program(struct compiler *compiler)
 
 // --- the whole -----------------------------------------------------------------------------------
 
-static const struct {
-    const char *uri;
-    enum schema_draft draft;
-} draft_uris[] = {
-    {"json-schema.org/draft/2020-12/schema", SCHEMA_DRAFT_2020_12},
-    {"json-schema.org/draft/2019-09/schema", SCHEMA_DRAFT_2019_09},
-    {"json-schema.org/draft-07/schema", SCHEMA_DRAFT_7},
-    {"json-schema.org/draft-06/schema", SCHEMA_DRAFT_6},
-    {"json-schema.org/draft-04/schema", SCHEMA_DRAFT_4},
-};
-
-static bool find_draft(const char *uri, size_t length, enum schema_draft *draft_r)
+bool schema_strict_parse(const char *name, enum schema_strict *strict_r)
 {
-    size_t skip = length > 8 && memcmp(uri, "https://", 8) == 0  ? 8
-                  : length > 7 && memcmp(uri, "http://", 7) == 0 ? 7
-                                                                 : length;
+    static const char *const names[] = {
+        [SCHEMA_STRICT_TYPOS] = "typos",
+        [SCHEMA_STRICT_OFF] = "off",
+        [SCHEMA_STRICT_ALL] = "all",
+    };
 
-    if (length > 0 && uri[length - 1] == '#')
-        length--;
-    for (size_t i = 0; i < sizeof(draft_uris) / sizeof(*draft_uris); i++)
-        if (skip < length && strlen(draft_uris[i].uri) == length - skip &&
-            memcmp(draft_uris[i].uri, uri + skip, length - skip) == 0) {
-            *draft_r = draft_uris[i].draft;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(names[i], name) == 0) {
+            *strict_r = (enum schema_strict)i;
             return true;
         }
     return false;
 }
 
-// Sets the draft from "$schema", or the option. False, with a fault, when it is not supported.
-static bool choose_draft(struct compiler *compiler)
+// The URI of the root's text, without fragment and normalised.
+static void enter_root(struct compiler *compiler)
 {
-    const struct tape *tape = compiler->tape;
-    uint32_t value = tape_member(tape, 0, "$schema", 7, tape_hash("$schema", 7));
-    uint32_t token = value == TAPE_NONE ? 0 : value;
-    size_t length;
+    const char *given = compiler->options->base_uri;
+    struct buf target = {0};
+    struct uri none = {0}, uri;
 
-    compiler->draft = compiler->options->draft;
-    if (value != TAPE_NONE && tape->tokens[value].kind == TAPE_STRING) {
-        const char *uri = compiler_text(compiler, value, &length);
-        if (!find_draft(uri, length, &compiler->draft)) {
-            compiler_fault(compiler, token,
-                           "\"$schema\" names no draft of JSON Schema that is supported; write "
-                           "\"https://json-schema.org/draft/2020-12/schema\" (or 2019-09, "
-                           "draft-07, draft-06)");
-            return false;
-        }
+    documents_add_root(compiler);
+    if (given != NULL) {
+        uri_split(given, strlen(given), &uri);
+        uri_resolve(&none, &uri, &target);
     }
-    if (compiler->draft == SCHEMA_DRAFT_4) {
-        compiler_fault(compiler, token,
-                       "draft 4 is not supported: its exclusiveMinimum, exclusiveMaximum, id and "
-                       "integers differ; bring the schema to draft 2020-12");
-        return false;
-    }
-    compiler->draft_bit = keyword_draft_bit(compiler->draft);
-    return true;
+    char *base = arena_alloc(&compiler->names, target.len + 1, 1);
+    if (target.len > 0)
+        memcpy(base, target.data, target.len);
+    resources_enter(compiler, 0, base, target.len);
+    buf_deinit(&target);
 }
 
 static void compile_all(struct compiler *compiler)
 {
-    size_t done = 0;
-
-    compiler_block(compiler, 0, KEYWORD_FALSE);
-    while (done < compiler->n_blocks || compiler->n_refs > 0) {
-        if (done < compiler->n_blocks)
-            compile_block(compiler, (block_t)done++);
-        else
-            refs_resolve(compiler);
-    }
+    enter_root(compiler);
+    if (compiler->has_no_dialect)
+        return;
+    refs_reach(compiler);
+    resources_bind(compiler);
+    compile_blocks(compiler);
     if (compiler->count_faults == 0)
-        refs_check_in_place(compiler);
+        in_place_check(compiler);
     if (compiler->count_faults == 0)
         link_program(compiler);
-}
-
-static void find_line(const char *text, size_t offset, struct schema_fault *fault)
-{
-    size_t line_start = 0;
-
-    fault->line = 1;
-    for (size_t i = 0; i < offset; i++)
-        if (text[i] == '\n') {
-            fault->line++;
-            line_start = i + 1;
-        }
-    fault->column = (unsigned)(offset - line_start) + 1;
-}
-
-static int by_place(const void *a, const void *b)
-{
-    const struct kept_fault *x = a, *y = b;
-
-    if (x->token != y->token)
-        return x->token < y->token ? -1 : 1;
-    return x->order < y->order ? -1 : 1;
-}
-
-// Hands the collected faults over, in the text's order.
-static void tell_faults(struct compiler *compiler, struct schema_faults *faults)
-{
-    const struct tape *tape = compiler->tape;
-
-    if (compiler->n_faults > 1)
-        qsort(compiler->faults, compiler->n_faults, sizeof(*compiler->faults), by_place);
-    for (size_t i = 0; i < compiler->n_faults && i < faults->max; i++) {
-        const struct kept_fault *from = &compiler->faults[i];
-        struct schema_fault *to = &faults->list[i];
-        struct buf pointer = {.max = sizeof(to->pointer) - 1};
-        *to = (struct schema_fault){0};
-        pointer_of(tape, from->token, &pointer);
-        snprintf(to->pointer, sizeof(to->pointer), "%.*s", (int)pointer.len,
-                 pointer.len > 0 ? pointer.data : "");
-        buf_deinit(&pointer);
-        find_line(tape->data, tape->tokens[from->token].start, to);
-        snprintf(to->message, sizeof(to->message), "%s", from->message);
-    }
-    faults->count = compiler->count_faults;
-}
-
-static enum status_code fail_parse(const struct schema *schema, struct schema_faults *faults)
-{
-    faults->count = 1;
-    if (faults->max > 0) {
-        struct schema_fault *fault = &faults->list[0];
-        *fault = (struct schema_fault){0};
-        find_line(schema->text, schema->tape.error_offset, fault);
-        snprintf(fault->message, sizeof(fault->message), "not valid JSON: %s",
-                 schema->tape.error_message);
-    }
-    return STATUS_INVALID;
 }
 
 static void compiler_deinit(struct compiler *compiler)
 {
     for (size_t i = 0; i < compiler->n_faults; i++)
         free(compiler->faults[i].message);
+    for (size_t i = 0; i < VARIANT_COUNT; i++)
+        free(compiler->block_of[i]);
     free(compiler->faults);
+    free(compiler->notes);
+    free(compiler->resources);
+    free(compiler->resource_names);
+    index_deinit(&compiler->resources_by_uri);
+    free(compiler->anchors);
+    index_deinit(&compiler->anchors_by_name);
+    free(compiler->metaschemas);
+    free(compiler->reached);
+    free(compiler->refs);
+    free(compiler->slots);
     free(compiler->blocks);
-    free(compiler->block_of);
     free(compiler->fixups);
     free(compiler->objects);
     free(compiler->in_places);
-    free(compiler->refs);
-    free(compiler->anchors);
+    free(compiler->dynamic_uses);
+    free(compiler->bound_targets);
+    free(compiler->stamps);
+    free(compiler->regex_of);
+    arena_deinit(&compiler->names);
 }
 
 static enum status_code compile_parsed(struct schema *schema, const struct schema_options *options,
                                        struct schema_faults *faults)
 {
-    uint32_t n_tokens = schema->tape.n_tokens;
     struct compiler compiler = {.schema = schema, .tape = &schema->tape, .options = options};
 
-    compiler.block_of = mem_realloc_array(NULL, n_tokens, sizeof(block_t));
-    memset(compiler.block_of, 0xff, n_tokens * sizeof(block_t));
-    // A token makes at most two instructions: its keyword's, and the end of its block.
-    schema->program = mem_realloc_array(NULL, (size_t)n_tokens * 2 + 8, sizeof(*schema->program));
-    if (choose_draft(&compiler))
-        compile_all(&compiler);
-    tell_faults(&compiler, faults);
+    compiler.cap_text = schema->length;
+    dialect_of_draft(options->draft, &compiler.root_dialect);
+    compile_all(&compiler);
+    if (compiler.has_unevaluated || compiler.n_slots > 0)
+        schema->tracker = tracker_create(compiler.n_slots);
+    documents_tell_faults(&compiler, faults);
     compiler_deinit(&compiler);
     return faults->count == 0 ? STATUS_OK : STATUS_INVALID;
 }
@@ -488,12 +532,10 @@ enum status_code schema_compile_with(const struct schema_options *options, const
         return STATUS_INVALID;
     }
     struct schema *schema = mem_zalloc(sizeof(*schema));
-    schema->text = mem_alloc(length); // not a string: it may hold NUL bytes
-    memcpy(schema->text, text, length);
     schema->seed = backoff_random();
-    tape_init(&schema->tape, SCHEMA_DEPTH_MAX);
-    if (!tape_parse(&schema->tape, schema->text, length))
-        code = fail_parse(schema, faults);
+    code = STATUS_INVALID;
+    if (!documents_parse_root(schema, text, length))
+        documents_tell_syntax(schema, faults);
     else
         code = compile_parsed(schema, options != NULL ? options : &defaults, faults);
     if (code != STATUS_OK)
@@ -516,6 +558,8 @@ enum status_code schema_compile(const char *name, const char *text, size_t lengt
     if (code == STATUS_OK)
         return code;
     const struct schema_fault *fault = &faults.list[0];
+    if (fault->file[0] != '\0')
+        name = fault->file;
     if (faults.count > 1)
         return status_set(st, code, "%s:%u:%u: %s: %s (and %zu more)", name, fault->line,
                           fault->column, fault->pointer, fault->message, faults.count - 1);
@@ -531,6 +575,8 @@ void schema_destroy(struct schema **schema)
         regex_destroy(&(*schema)->regexes[i]);
     free((*schema)->regexes);
     free((*schema)->program);
+    free((*schema)->documents);
+    tracker_destroy(&(*schema)->tracker);
     tape_deinit(&(*schema)->tape);
     arena_deinit(&(*schema)->arena);
     free((*schema)->text);

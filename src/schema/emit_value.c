@@ -4,11 +4,6 @@
 
 #include "json/number.h"
 
-static bool has(const struct site *site, enum keyword keyword)
-{
-    return site->key[keyword] != TAPE_NONE;
-}
-
 static void emit_type(struct compiler *compiler, const struct site *site)
 {
     const struct tape *tape = compiler->tape;
@@ -17,17 +12,19 @@ static void emit_type(struct compiler *compiler, const struct site *site)
     size_t length;
 
     if (tape->tokens[value].kind == TAPE_STRING) {
-        const char *name = compiler_text(compiler, value, &length);
+        const char *name = compiler_name_text(compiler, value, &length);
         kinds = shape_type(name, length);
     } else {
         FOR_ELEMENTS(tape, element, value)
         {
-            const char *name = compiler_text(compiler, element, &length);
+            const char *name = compiler_name_text(compiler, element, &length);
             kinds |= shape_type(name, length);
         }
     }
     if ((kinds & KIND_NUMBER) != 0)
         kinds &= ~(unsigned)KIND_INTEGER;
+    if (compiler->dialect->draft == SCHEMA_DRAFT_4)
+        kinds |= KIND_AS_WRITTEN;
     compiler_emit(compiler, site, OP_TYPE, KIND_ANY, KEYWORD_TYPE)->u.word = kinds;
 }
 
@@ -57,11 +54,11 @@ static void emit_enum(struct compiler *compiler, const struct site *site)
 }
 
 static void emit_bound(struct compiler *compiler, const struct site *site, enum opcode op,
-                       enum keyword keyword)
+                       enum keyword keyword, uint32_t value)
 {
     struct bound *bound = arena_alloc(&compiler->schema->arena, 1, sizeof(*bound));
 
-    bound->text = tape_raw(compiler->tape, site->key[keyword] + 1, &bound->length);
+    bound->text = tape_raw(compiler->tape, value, &bound->length);
     bound->is_small = number_to_int64(bound->text, bound->length, &bound->small) == NUMBER_OK;
     compiler_emit(compiler, site, op, KIND_NUMBER, keyword)->u.bound = bound;
 }
@@ -94,26 +91,37 @@ static uint32_t count_of(const struct compiler *compiler, uint32_t key)
 static void emit_count(struct compiler *compiler, const struct site *site, enum opcode op,
                        unsigned kinds, enum keyword keyword)
 {
-    if (has(site, keyword))
+    if (site_has(site, keyword))
         compiler_emit(compiler, site, op, kinds, keyword)->u.word =
             count_of(compiler, site->key[keyword]);
 }
 
 // The standard ignores formats that it does not know; a name that looks like a slip of the pen for
 // one of its own is refused nevertheless.
+static void fault_format(struct compiler *compiler, uint32_t key, const char *name, size_t length)
+{
+    const char *nearest = format_nearest(name, length);
+    enum schema_strict strict = compiler->options->strict;
+
+    if (strict == SCHEMA_STRICT_OFF || (strict == SCHEMA_STRICT_TYPOS && nearest == NULL))
+        return;
+    compiler_fault(compiler, key, "there is no such format%s%s%s",
+                   nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
+                   nearest != NULL ? "\"?" : "");
+}
+
 static void emit_format(struct compiler *compiler, const struct site *site)
 {
     uint32_t key = site->key[KEYWORD_FORMAT];
     size_t length;
 
-    if (compiler->options->annotate_formats)
+    if (compiler->options->annotate_formats && !compiler->dialect->asserts_formats)
         return;
-    const char *name = compiler_text(compiler, key + 1, &length);
+    const char *name = compiler_name_text(compiler, key + 1, &length);
     enum format format = format_find(name, length);
-    const char *nearest = format == FORMAT_UNKNOWN ? format_nearest(name, length) : NULL;
-    if (nearest != NULL)
-        compiler_fault(compiler, key, "there is no such format; did you mean \"%s\"?", nearest);
-    if (format != FORMAT_UNKNOWN)
+    if (format == FORMAT_UNKNOWN)
+        fault_format(compiler, key, name, length);
+    else
         compiler_emit(compiler, site, OP_FORMAT, KIND_STRING, KEYWORD_FORMAT)->u.word = format;
 }
 
@@ -126,40 +134,50 @@ static void emit_pattern(struct compiler *compiler, const struct site *site)
         compiler_emit(compiler, site, OP_PATTERN, KIND_STRING, KEYWORD_PATTERN)->u.regex = regex;
 }
 
+// In draft 4 "exclusiveMinimum": true changes what "minimum" means.
+static void emit_limit(struct compiler *compiler, const struct site *site, enum keyword limit,
+                       enum keyword exclusive)
+{
+    bool is_minimum = limit == KEYWORD_MINIMUM;
+    enum opcode inclusive_op = is_minimum ? OP_MINIMUM : OP_MAXIMUM;
+    enum opcode exclusive_op = is_minimum ? OP_EXCLUSIVE_MINIMUM : OP_EXCLUSIVE_MAXIMUM;
+    bool is_draft_4 = compiler->dialect->draft == SCHEMA_DRAFT_4;
+    uint32_t limit_key = site->key[limit], exclusive_key = site->key[exclusive];
+
+    if (is_draft_4 && limit_key != TAPE_NONE && exclusive_key != TAPE_NONE &&
+        compiler->tape->tokens[exclusive_key + 1].kind == TAPE_TRUE) {
+        emit_bound(compiler, site, exclusive_op, exclusive, limit_key + 1);
+        return;
+    }
+    if (limit_key != TAPE_NONE)
+        emit_bound(compiler, site, inclusive_op, limit, limit_key + 1);
+    if (exclusive_key != TAPE_NONE && !is_draft_4)
+        emit_bound(compiler, site, exclusive_op, exclusive, exclusive_key + 1);
+}
+
 static void emit_numbers(struct compiler *compiler, const struct site *site)
 {
-    static const struct {
-        enum keyword keyword;
-        enum opcode op;
-    } bounds[] = {
-        {KEYWORD_MINIMUM, OP_MINIMUM},
-        {KEYWORD_MAXIMUM, OP_MAXIMUM},
-        {KEYWORD_EXCLUSIVE_MINIMUM, OP_EXCLUSIVE_MINIMUM},
-        {KEYWORD_EXCLUSIVE_MAXIMUM, OP_EXCLUSIVE_MAXIMUM},
-    };
-
-    for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++)
-        if (has(site, bounds[i].keyword))
-            emit_bound(compiler, site, bounds[i].op, bounds[i].keyword);
-    if (has(site, KEYWORD_MULTIPLE_OF))
+    emit_limit(compiler, site, KEYWORD_MINIMUM, KEYWORD_EXCLUSIVE_MINIMUM);
+    emit_limit(compiler, site, KEYWORD_MAXIMUM, KEYWORD_EXCLUSIVE_MAXIMUM);
+    if (site_has(site, KEYWORD_MULTIPLE_OF))
         emit_multiple_of(compiler, site);
 }
 
 void emit_value(struct compiler *compiler, const struct site *site)
 {
-    if (has(site, KEYWORD_TYPE))
+    if (site_has(site, KEYWORD_TYPE))
         emit_type(compiler, site);
-    if (has(site, KEYWORD_CONST))
+    if (site_has(site, KEYWORD_CONST))
         compiler_emit(compiler, site, OP_CONST, KIND_ANY, KEYWORD_CONST)->u.word =
             site->key[KEYWORD_CONST] + 1;
-    if (has(site, KEYWORD_ENUM))
+    if (site_has(site, KEYWORD_ENUM))
         emit_enum(compiler, site);
     emit_numbers(compiler, site);
     emit_count(compiler, site, OP_MIN_LENGTH, KIND_STRING, KEYWORD_MIN_LENGTH);
     emit_count(compiler, site, OP_MAX_LENGTH, KIND_STRING, KEYWORD_MAX_LENGTH);
-    if (has(site, KEYWORD_FORMAT))
+    if (site_has(site, KEYWORD_FORMAT))
         emit_format(compiler, site);
-    if (has(site, KEYWORD_PATTERN))
+    if (site_has(site, KEYWORD_PATTERN))
         emit_pattern(compiler, site);
 }
 
@@ -177,26 +195,33 @@ static void fill_prefix(struct compiler *compiler, uint32_t key, enum keyword ke
     compiler_refer(compiler, &prefix[items->n_prefix++], element, keyword);
 }
 
+// A schema that means nothing where it stands, for its faults' sake.
+static void compile_unapplied(struct compiler *compiler, const struct site *site,
+                              enum keyword keyword)
+{
+    compiler_block(compiler, site->key[keyword] + 1, keyword, VARIANT_PLAIN);
+}
+
 static void emit_items(struct compiler *compiler, const struct site *site)
 {
     const struct tape *tape = compiler->tape;
     struct items *items = arena_alloc(&compiler->schema->arena, 1, sizeof(*items));
     enum keyword prefix = KEYWORD_PREFIX_ITEMS, rest = KEYWORD_ITEMS;
 
-    if ((compiler->draft_bit & DRAFTS_TO_19) != 0 && has(site, KEYWORD_ITEMS) &&
+    if ((compiler->dialect->draft_bit & DRAFTS_TO_19) != 0 && site_has(site, KEYWORD_ITEMS) &&
         tape->tokens[site->key[KEYWORD_ITEMS] + 1].kind == TAPE_ARRAY) {
         prefix = KEYWORD_ITEMS;
         rest = KEYWORD_ADDITIONAL_ITEMS;
-    } else if (has(site, KEYWORD_ADDITIONAL_ITEMS)) { // means nothing then, but may be referred to
-        compiler_block(compiler, site->key[KEYWORD_ADDITIONAL_ITEMS] + 1, KEYWORD_ADDITIONAL_ITEMS);
+    } else if (site_has(site, KEYWORD_ADDITIONAL_ITEMS)) { // means nothing then
+        compile_unapplied(compiler, site, KEYWORD_ADDITIONAL_ITEMS);
     }
     items->rest = BLOCK_NONE;
-    if (has(site, prefix))
+    if (site_has(site, prefix))
         fill_prefix(compiler, site->key[prefix], prefix, items);
-    if (has(site, rest))
+    if (site_has(site, rest))
         compiler_refer(compiler, &items->rest, site->key[rest] + 1, rest);
     if (items->n_prefix > 0 || items->rest != BLOCK_NONE)
-        compiler_emit(compiler, site, OP_ITEMS, KIND_ARRAY, has(site, prefix) ? prefix : rest)
+        compiler_emit(compiler, site, OP_ITEMS, KIND_ARRAY, site_has(site, prefix) ? prefix : rest)
             ->u.items = items;
 }
 
@@ -210,7 +235,11 @@ static void emit_contains(struct compiler *compiler, const struct site *site)
     contains->max =
         contains->max_place == TAPE_NONE ? UINT32_MAX : count_of(compiler, contains->max_place);
     compiler_refer(compiler, &contains->block, site->key[KEYWORD_CONTAINS] + 1, KEYWORD_CONTAINS);
-    compiler_emit(compiler, site, OP_CONTAINS, KIND_ARRAY, KEYWORD_CONTAINS)->u.contains = contains;
+    // Only draft 2020-12 counts what "contains" matches as evaluated.
+    bool marks = site->is_tracked && (compiler->dialect->draft_bit & DRAFT_20) != 0;
+    compiler_emit(compiler, site, marks ? OP_CONTAINS_MARKED : OP_CONTAINS, KIND_ARRAY,
+                  KEYWORD_CONTAINS)
+        ->u.contains = contains;
 }
 
 void emit_array(struct compiler *compiler, const struct site *site)
@@ -220,7 +249,7 @@ void emit_array(struct compiler *compiler, const struct site *site)
     emit_count(compiler, site, OP_MIN_ITEMS, KIND_ARRAY, KEYWORD_MIN_ITEMS);
     emit_count(compiler, site, OP_MAX_ITEMS, KIND_ARRAY, KEYWORD_MAX_ITEMS);
     emit_items(compiler, site);
-    if (has(site, KEYWORD_CONTAINS))
+    if (site_has(site, KEYWORD_CONTAINS))
         emit_contains(compiler, site);
     if (unique != TAPE_NONE && compiler->tape->tokens[unique + 1].kind == TAPE_TRUE)
         compiler_emit(compiler, site, OP_UNIQUE_ITEMS, KIND_ARRAY, KEYWORD_UNIQUE_ITEMS);

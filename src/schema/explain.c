@@ -213,9 +213,11 @@ void explain_instruction(struct run *run, const struct instruction *in, uint32_t
         explain_twins(run, in, token);
         return;
     case OP_ANY_OF:
+    case OP_ANY_OF_MARKED:
         explain_branches(run, in, token, "at least one");
         return;
     case OP_ONE_OF:
+    case OP_ONE_OF_MARKED:
         explain_one_of(run, in, token);
         return;
     case OP_NOT:

@@ -44,6 +44,19 @@ static void write_pointer(const struct tape *tape, uint32_t token, char *out, si
     keep_pointer(&pointer, out, size);
 }
 
+// Of a place in the schema: behind the name of its text, if that is not the root's.
+static void write_place(const struct schema *schema, uint32_t place, char *out, size_t size)
+{
+    const struct document *document = schema_document(schema, place);
+    char room[4096];
+    struct buf pointer = {.data = room, .cap = sizeof(room), .max = sizeof(room)};
+
+    if (document->name[0] != '\0')
+        buf_printf(&pointer, "%.2000s#", document->name);
+    pointer_of_below(&schema->tape, document->token, place, &pointer);
+    keep_pointer(&pointer, out, size);
+}
+
 // The schema that a block is made of.
 static uint32_t block_token(const struct schema *schema, block_t block)
 {
@@ -93,9 +106,11 @@ static void write_way(const struct run *run, uint32_t place, char *out, size_t s
     char room[4096];
     struct buf way = {.data = room, .cap = sizeof(room), .max = sizeof(room)};
 
-    if (run->frame == NULL) // behind the end
-        pointer_of(&run->schema->tape, place, &way);
-    else if (append_frames(run, run->frame, &way))
+    if (run->frame == NULL) { // behind the end
+        write_place(run->schema, place, out, size);
+        return;
+    }
+    if (append_frames(run, run->frame, &way))
         append_way(run, block_token(run->schema, run->frame->block), place, &way);
     keep_pointer(&way, out, size);
 }
@@ -214,7 +229,7 @@ void explain(struct run *run, uint32_t token, uint32_t place, enum keyword keywo
     error->keyword = keyword_info(keyword)->name;
     error->beneath = run->beneath;
     write_pointer(run->tape, token, error->instance, sizeof(error->instance));
-    write_pointer(&run->schema->tape, place, error->schema, sizeof(error->schema));
+    write_place(run->schema, place, error->schema, sizeof(error->schema));
     write_way(run, place, error->location, sizeof(error->location));
 }
 

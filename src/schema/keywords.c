@@ -2,16 +2,29 @@
 // See keywords_priv.h.
 #include "schema/keywords_priv.h"
 
+#include "json/tape.h"
+#include "json/text.h"
+
 #include <ctype.h>
 #include <string.h>
 
 #define DISTANCE_LENGTH_MAX 63
 
 static const struct keyword_info keywords[] = {
-#define KEYWORD_INFO(id, name, drafts, role, shape) {name, drafts, ROLE_##role, SHAPE_##shape},
+#define KEYWORD_INFO(id, name, drafts, vocabularies, role, shape) \
+    {name, sizeof(name) - 1, drafts, vocabularies, ROLE_##role, SHAPE_##shape},
     KEYWORD_TABLE(KEYWORD_INFO)
 #undef KEYWORD_INFO
-        [KEYWORD_FALSE] = {"false", 0, ROLE_CHECK, SHAPE_ANY},
+        [KEYWORD_FALSE] = {"false", 5, 0, 0, ROLE_CHECK, SHAPE_ANY},
+};
+
+static const struct {
+    const char *name;
+    unsigned drafts;
+} vocabularies[] = {
+#define VOCABULARY_INFO(id, name, drafts) {name, drafts},
+    VOCABULARY_TABLE(VOCABULARY_INFO)
+#undef VOCABULARY_INFO
 };
 
 static const struct {
@@ -22,7 +35,7 @@ static const struct {
     [SCHEMA_DRAFT_2019_09] = {"2019-09", DRAFT_19},
     [SCHEMA_DRAFT_7] = {"7", DRAFT_7},
     [SCHEMA_DRAFT_6] = {"6", DRAFT_6},
-    [SCHEMA_DRAFT_4] = {"4", 0},
+    [SCHEMA_DRAFT_4] = {"4", DRAFT_4},
 };
 
 bool schema_draft_parse(const char *name, enum schema_draft *draft_r)
@@ -45,6 +58,16 @@ const char *keyword_draft_name(enum schema_draft draft)
     return drafts[draft].name;
 }
 
+const char *keyword_vocabulary_name(enum vocabulary vocabulary)
+{
+    return vocabularies[vocabulary].name;
+}
+
+unsigned keyword_vocabulary_drafts(enum vocabulary vocabulary)
+{
+    return vocabularies[vocabulary].drafts;
+}
+
 const struct keyword_info *keyword_info(enum keyword keyword)
 {
     return &keywords[keyword];
@@ -53,9 +76,31 @@ const struct keyword_info *keyword_info(enum keyword keyword)
 enum keyword keyword_find(const char *name, size_t length)
 {
     for (int i = 0; i < KEYWORD_COUNT; i++)
-        if (strlen(keywords[i].name) == length && memcmp(keywords[i].name, name, length) == 0)
+        if (keywords[i].length == length && memcmp(keywords[i].name, name, length) == 0)
             return (enum keyword)i;
     return KEYWORD_COUNT;
+}
+
+enum keyword keyword_of_token(const struct tape *tape, uint32_t string)
+{
+    char room[256];
+    size_t length;
+    const char *name = tape_string(tape, string, &length);
+
+    if ((tape->tokens[string].flags & TAPE_ESCAPED) != 0) {
+        if (length > sizeof(room)) // no keyword has so many escapes
+            return KEYWORD_COUNT;
+        length = text_unescape(tape, string, room);
+        name = room;
+    }
+    return keyword_find(name, length);
+}
+
+bool keyword_is_known(enum keyword keyword, unsigned draft, unsigned in_vocabularies)
+{
+    const struct keyword_info *info = &keywords[keyword];
+
+    return (info->drafts & draft) != 0 && (info->vocabularies & in_vocabularies) != 0;
 }
 
 static unsigned least(unsigned a, unsigned b)
@@ -95,16 +140,29 @@ unsigned keyword_distance(const char *a, size_t a_length, const char *b, size_t 
     return least(row[b_length], limit + 1);
 }
 
+// Names that others use for notes of their own, though they look like keywords.
+static bool is_known_note(const char *name, size_t length)
+{
+    static const char *const notes[] = {"example", "note"};
+
+    for (size_t i = 0; i < sizeof(notes) / sizeof(*notes); i++)
+        if (strlen(notes[i]) == length && memcmp(notes[i], name, length) == 0)
+            return true;
+    return length > 2 && memcmp(name, "x-", 2) == 0;
+}
+
 const char *keyword_nearest(const char *name, size_t length, unsigned draft_bits)
 {
-    unsigned best = (unsigned)(length < 9 ? length / 3 : 3) + 1;
+    unsigned best = length < 3 ? 1 : length < 8 ? 2 : length < 14 ? 3 : 4;
     const char *nearest = NULL;
 
+    if (is_known_note(name, length))
+        return NULL;
     for (int i = 0; i < KEYWORD_COUNT; i++) {
         const struct keyword_info *info = &keywords[i];
-        if ((info->drafts & draft_bits) == 0 || info->role == ROLE_NOT_YET)
+        if ((info->drafts & draft_bits) == 0)
             continue;
-        unsigned distance = keyword_distance(name, length, info->name, strlen(info->name), best);
+        unsigned distance = keyword_distance(name, length, info->name, info->length, best);
         if (distance < best) {
             best = distance;
             nearest = info->name;

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compiled form of a schema: a flat program. Each schema (object or boolean) of the file is a
-// block of instructions that ends with OP_END; blocks name one another by the index of their first
+// The compiled form of a schema: a flat program. Each schema (object or boolean) is a block of
+// instructions that ends with OP_END; blocks name one another by the index of their first
 // instruction. An instruction applies to the kinds of value in its mask and is passed over for the
 // others. A block's instructions stand in the order that include/schema/validate.h promises.
+//
+// All texts stand one behind the other in one tape, the root's first: a document each. A schema
+// that may be entered from another resource and binds dynamic anchors has a second block, which
+// binds them and runs the first (OP_SCOPE). A schema on whose verdict an "unevaluated..." depends
+// has one that records what it evaluates (OP_MARK...), in a bitmap with a bit for each member or
+// element.
 #ifndef CXSINK_SCHEMA_PROGRAM_PRIV_H
 #define CXSINK_SCHEMA_PROGRAM_PRIV_H
 
@@ -24,7 +30,8 @@ enum {
     KIND_ARRAY = 1 << TAPE_ARRAY,
     KIND_OBJECT = 1 << TAPE_OBJECT,
     KIND_ANY = 127,
-    KIND_INTEGER = 128, // of a type: numbers, if whole
+    KIND_INTEGER = 128,    // of a type: numbers, if whole
+    KIND_AS_WRITTEN = 256, // and only those without "." and exponent: draft 4 section 3.5
 };
 
 // Names a block: the index of its first instruction; while compiling, the number of the block.
@@ -63,6 +70,20 @@ enum opcode {
     OP_NOT,                // [u.block] does not pass the block
     OP_IF,                 // [u.branch] passes `then` or `else`, as it passes `if` or not
     OP_DEPENDENT_SCHEMAS,  // [u.dependents] a member's presence asks for a block
+    OP_ITEMS_FROM,         // [u.tail] elements from the n-th on pass a block (unevaluatedItems)
+    // Those below run in track.c, apart from the common ones.
+    OP_SCOPE,          // [u.scope] binds dynamic anchors that are not bound yet, runs a block
+    OP_DYNAMIC,        // [u.dynamic] $dynamicRef, $recursiveRef: passes the block bound to a slot
+    OP_DYNAMIC_MARKED, // [u.dynamic] the same, recording
+    OP_TRACK,          // [u.block] runs a block that records, in a new bitmap
+    OP_TRACK_INSIDE, // [u.block] the same; when it passes, the outer bitmap gains what it recorded
+    OP_MARK,         // [u.word] records the first n members or elements
+    OP_MARK_KNOWN,   // [u.object] records members that properties, patternProperties name
+    OP_CONTAINS_MARKED, // [u.contains] OP_CONTAINS, recording elements that pass
+    OP_ANY_OF_MARKED,   // [u.list] OP_ANY_OF; all that pass record
+    OP_ONE_OF_MARKED,   // [u.list] OP_ONE_OF; the one that passes records
+    OP_IF_MARKED,       // [u.branch] OP_IF; `if` records when it passes
+    OP_UNEVALUATED, // [u.block] members or elements not recorded pass the block, and are recorded
 };
 
 // A string to compare with: its bytes (unescaped), and words that tell strings apart at once.
@@ -114,7 +135,7 @@ struct property {
 struct pattern_property {
     struct regex *regex;
     uint32_t place; // schema token of the pattern
-    block_t block;
+    block_t block;  // BLOCK_NONE: the name counts as known, nothing more
 };
 
 struct object {
@@ -127,8 +148,10 @@ struct object {
     uint32_t required_place;
     uint32_t n_patterns;
     const struct pattern_property *patterns;
+    // additionalProperties, or an unevaluatedProperties that comes to the same.
     bool has_additional;
     bool additional_false;
+    uint16_t additional_keyword; // enum keyword
     uint32_t additional_place;
     block_t additional; // BLOCK_NONE: anything goes
 };
@@ -137,6 +160,11 @@ struct items {
     uint32_t n_prefix;
     const block_t *prefix;
     block_t rest; // BLOCK_NONE: anything goes
+};
+
+struct tail {
+    uint32_t first; // element from which on
+    block_t block;
 };
 
 struct contains {
@@ -168,6 +196,31 @@ struct dependents {
     const struct dependent *list;
 };
 
+// What a dynamic anchor stands for in one resource.
+struct binding {
+    uint32_t slot;   // the anchor's name, numbered
+    block_t block;   // the schema
+    block_t tracked; // the same, recording; BLOCK_NONE when never asked for
+};
+
+struct scope {
+    block_t block;
+    uint32_t n;
+    struct binding *bindings;
+};
+
+struct dynamic {
+    uint32_t slot;
+    block_t block; // when nothing is bound to the slot
+};
+
+// A text that the schema is made of.
+struct document {
+    const char *name; // "" for the root's
+    uint32_t token;   // its root
+    uint32_t start;   // where its text starts
+};
+
 struct instruction {
     uint8_t op;       // enum opcode
     uint8_t kinds;    // applies to these
@@ -185,6 +238,9 @@ struct instruction {
         const struct block_list *list;
         const struct branch *branch;
         const struct dependents *dependents;
+        const struct tail *tail;
+        const struct scope *scope;
+        const struct dynamic *dynamic;
     } u;
 };
 
@@ -194,9 +250,15 @@ struct block_place {
     uint32_t token; // its schema
 };
 
+struct tracker;
+
 struct schema {
     char *text;       // the schema itself: const and enum compare with it, failures point into it
-    struct tape tape; // of `text`
+    size_t length;    // of `text`
+    struct tape tape; // of `text`: of each document in it
+    struct document *documents; // n_documents, by token
+    uint32_t n_documents;
+    struct tracker *tracker; // scratch of track.c; NULL when the program has no use for it
     struct arena arena;
     struct instruction *program; // block 0, the root's, starts at 0
     uint32_t n_program;
@@ -238,6 +300,9 @@ static inline uint32_t name_slot(uint64_t first, uint64_t last, uint32_t length,
 
     return (uint32_t)((mixed ^ mixed >> 29) * set->multiplier >> set->shift);
 }
+
+// documents.c: the document that the token is of.
+const struct document *schema_document(const struct schema *schema, uint32_t token);
 
 static inline uint32_t property_slot(uint32_t hash, const struct object *object)
 {

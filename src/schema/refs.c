@@ -1,70 +1,125 @@
 // SPDX-License-Identifier: Apache-2.0
-// "$ref" within one file: fragments that are JSON Pointers (RFC 6901 section 6) or anchors, with or
-// without the root's "$id" before them; and the proof that no schema applies itself to the value it
-// is already looking at.
+// The first step of compiling: from the root on, every schema that is applied, and what each
+// reference names. A text is looked up when the first reference to it is met; of the texts looked
+// up only what is referred to counts.
 #include "schema/compile_priv.h"
 
 #include "core/mem.h"
 #include "json/pointer.h"
+#include "schema/uri_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static int hex_value(char c)
+// --- from schema to schema -----------------------------------------------------------------------
+
+static void reach(struct compiler *compiler, uint32_t token, uint32_t resource)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-        return (c | 0x20) - 'a' + 10;
-    return -1;
+    (void)resource;
+    if (compiler->notes[token].is_reached)
+        return;
+    compiler->notes[token].is_reached = true;
+    if (compiler->tape->tokens[token].kind == TAPE_OBJECT)
+        *COMPILER_PUSH(compiler, reached) = token;
 }
 
-// In place; false when a "%" is not followed by two hex digits.
-static bool percent_decode(char *text, size_t *length)
+static bool is_reference(enum keyword keyword)
 {
-    size_t used = 0;
-
-    for (size_t i = 0; i < *length; i++) {
-        char c = text[i];
-        if (c == '%') {
-            int high = i + 2 < *length ? hex_value(text[i + 1]) : -1;
-            int low = i + 2 < *length ? hex_value(text[i + 2]) : -1;
-            if (high < 0 || low < 0)
-                return false;
-            c = (char)(high << 4 | low);
-            i += 2;
-        }
-        text[used++] = c;
-    }
-    *length = used;
-    return true;
+    return keyword == KEYWORD_REF || keyword == KEYWORD_DYNAMIC_REF ||
+           keyword == KEYWORD_RECURSIVE_REF;
 }
 
-// Takes the root's "$id" (its own fragment apart) off the front. What is left is a fragment.
-static bool take_base(struct compiler *compiler, char **text, size_t *length)
+// Does the schema apply what the keyword holds? Definitions only wait to be referred to; those of
+// the root's document are compiled all the same, so that their faults are found.
+static bool is_applied(enum keyword keyword, bool in_root)
+{
+    bool defines = keyword == KEYWORD_DEFS || keyword == KEYWORD_DEFINITIONS;
+
+    return (in_root || !defines) && keyword != KEYWORD_CONTENT_SCHEMA;
+}
+
+static void look_through(struct compiler *compiler, uint32_t token)
 {
     const struct tape *tape = compiler->tape;
-    uint32_t id = tape_member(tape, 0, "$id", 3, tape_hash("$id", 3));
-    size_t base_length;
+    uint32_t resource = compiler->notes[token].resource;
+    struct dialect dialect = compiler->resources[resource].dialect;
+    bool ref_alone = dialect_ref_alone(compiler, &dialect, token);
+    bool in_root = documents_number(compiler, token) == 0;
 
-    if (*length > 0 && **text == '#')
-        return true;
-    if (id == TAPE_NONE || tape->tokens[id].kind != TAPE_STRING)
-        return *length == 0;
-    const char *base = compiler_text(compiler, id, &base_length);
-    const char *fragment = memchr(base, '#', base_length);
-    if (fragment != NULL)
-        base_length = (size_t)(fragment - base);
-    if (*length < base_length || memcmp(*text, base, base_length) != 0 ||
-        (*length > base_length && (*text)[base_length] != '#'))
-        return *length == 0;
-    *text += base_length;
-    *length -= base_length;
-    return true;
+    FOR_MEMBERS(tape, key, token)
+    {
+        enum keyword keyword = dialect_keyword(compiler, &dialect, key);
+        if (keyword == KEYWORD_COUNT)
+            continue;
+        if (is_reference(keyword) && tape->tokens[key + 1].kind == TAPE_STRING)
+            *COMPILER_PUSH(compiler, refs) = (struct pending_ref){key, resource};
+        else if (is_applied(keyword, in_root) &&
+                 (!ref_alone || keyword == KEYWORD_DEFS || keyword == KEYWORD_DEFINITIONS))
+            subschemas_each(compiler, key, keyword, reach, resource);
+    }
 }
 
-static uint32_t find_pointer(struct compiler *compiler, uint32_t key, const char *text,
-                             size_t length)
+// --- from reference to schema --------------------------------------------------------------------
+
+// Looks the text at `uri` up and adds it; RESOURCE_NONE, with a fault, when it is not to be had.
+static uint32_t load(struct compiler *compiler, uint32_t key, const char *uri, size_t length)
+{
+    struct schema_source source;
+    struct buf made = {0};
+    struct status st = {0};
+    struct uri parts;
+    uint32_t resource = RESOURCE_NONE;
+
+    uri_split(uri, length, &parts);
+    if (!parts.scheme.present) {
+        compiler_fault(compiler, key,
+                       "refers to \"%.200s\", which is relative, and there is no URI that it would "
+                       "be relative to; give the schema an \"$id\"",
+                       uri);
+        return RESOURCE_NONE;
+    }
+    enum status_code code = metaschema_lookup(compiler->options, uri, &made, &source, &st);
+    if (code == STATUS_NOT_FOUND)
+        compiler_fault(compiler, key,
+                       "no schema is known under \"%.200s\"%s%s; register it with --ref URI=FILE, "
+                       "or under \"schemas\" in the configuration",
+                       uri, st.detail[0] != '\0' ? ": " : "", st.detail);
+    else if (code != STATUS_OK)
+        compiler_fault(compiler, key, "the schema \"%.200s\" is not to be had: %s", uri, st.detail);
+    else if (source.length > SCHEMA_TEXTS_MAX - compiler->schema->length)
+        compiler_fault(compiler, key, "with \"%.200s\" the schemas are more than %zu bytes", uri,
+                       SCHEMA_TEXTS_MAX);
+    else
+        resource = resources_enter(compiler,
+                                   documents_add(compiler, source.text, source.length, source.name),
+                                   uri, length);
+    buf_deinit(&made);
+    return resource;
+}
+
+static uint32_t find_resource(struct compiler *compiler, const struct pending_ref *ref,
+                              const struct uri *reference)
+{
+    const struct resource *from = &compiler->resources[ref->resource];
+    struct buf target = {0};
+    struct uri base;
+
+    if (!reference->scheme.present && !reference->authority.present &&
+        reference->path.length == 0 && !reference->query.present)
+        return ref->resource;
+    uri_split(from->uri, from->length, &base);
+    uri_resolve(&base, reference, &target);
+    size_t length = target.len;
+    char *uri = arena_alloc(&compiler->names, length + 1, 1);
+    if (length > 0)
+        memcpy(uri, target.data, length);
+    buf_deinit(&target);
+    uint32_t found = resources_find(compiler, uri, length);
+    return found != RESOURCE_NONE ? found : load(compiler, ref->key, uri, length);
+}
+
+static uint32_t find_pointer(struct compiler *compiler, uint32_t key, uint32_t resource,
+                             const char *text, size_t length)
 {
     struct pointer *pointer = NULL;
     struct status st = {0};
@@ -73,138 +128,98 @@ static uint32_t find_pointer(struct compiler *compiler, uint32_t key, const char
         compiler_fault(compiler, key, "not a JSON Pointer: %s", st.detail);
         return TAPE_NONE;
     }
-    uint32_t found = pointer_find(pointer, compiler->tape, 0);
+    uint32_t found = pointer_find(pointer, compiler->tape, compiler->resources[resource].root);
     pointer_destroy(&pointer);
     if (found == TAPE_NONE)
-        compiler_fault(compiler, key, "refers to a place that this file does not have");
+        compiler_fault(compiler, key, "refers to a place that the schema does not have");
     return found;
 }
 
-static uint32_t find_anchor(struct compiler *compiler, uint32_t key, const char *text,
-                            size_t length)
+static uint32_t find_anchor(struct compiler *compiler, uint32_t key, uint32_t resource,
+                            const char *name, size_t length)
 {
-    for (size_t i = 0; i < compiler->n_anchors; i++)
-        if (compiler->anchors[i].length == length &&
-            memcmp(compiler->anchors[i].name, text, length) == 0)
-            return compiler->anchors[i].token;
-    compiler_fault(compiler, key, "refers to an anchor that this file does not have");
-    return TAPE_NONE;
-}
+    const struct anchor *anchor = resources_find_anchor(compiler, resource, name, length);
 
-// The schema that "$ref" at `key` names, or TAPE_NONE and a fault.
-static uint32_t resolve(struct compiler *compiler, uint32_t key)
-{
-    size_t length;
-    char *text = compiler_text(compiler, key + 1, &length);
-
-    if (!take_base(compiler, &text, &length)) {
-        compiler_fault(compiler, key,
-                       "refers out of this file, which is not supported; move the schema into "
-                       "\"$defs\" and write \"#/$defs/NAME\"");
+    if (anchor == NULL) {
+        compiler_fault(compiler, key, "refers to an anchor that the schema does not have");
         return TAPE_NONE;
     }
-    if (length > 0) { // the "#"
-        text++;
-        length--;
+    if (anchor->is_dynamic && keyword_of_token(compiler->tape, key) == KEYWORD_DYNAMIC_REF) {
+        compiler->notes[key].is_dynamic = true;
+        compiler->notes[key].slot = resources_slot(compiler, anchor->name, length);
     }
-    if (!percent_decode(text, &length)) {
+    return anchor->token;
+}
+
+// "$recursiveRef" is "#", and dynamic where that has "$recursiveAnchor": true.
+static void check_recursive(struct compiler *compiler, uint32_t key, const char *text,
+                            size_t length, uint32_t resource)
+{
+    if (keyword_of_token(compiler->tape, key) != KEYWORD_RECURSIVE_REF)
+        return;
+    if (length != 1 || *text != '#')
+        compiler_fault(compiler, key, "a \"$recursiveRef\" is always \"#\"");
+    if (compiler->resources[resource].is_recursive) {
+        compiler->notes[key].is_dynamic = true;
+        compiler->notes[key].slot = resources_slot(compiler, "", 0);
+    }
+}
+
+// The value that the reference names, or TAPE_NONE and a fault.
+static uint32_t resolve(struct compiler *compiler, const struct pending_ref *ref)
+{
+    uint32_t key = ref->key;
+    size_t length;
+    char *text = compiler_name_text(compiler, key + 1, &length);
+    struct uri reference;
+
+    uri_split(text, length, &reference);
+    uint32_t resource = find_resource(compiler, ref, &reference);
+    if (resource == RESOURCE_NONE)
+        return TAPE_NONE;
+    check_recursive(compiler, key, text, length, resource);
+    if (!reference.fragment.present || reference.fragment.length == 0)
+        return compiler->resources[resource].root;
+    char *fragment = text + (reference.fragment.at - text);
+    length = reference.fragment.length;
+    if (!uri_percent_decode(fragment, &length)) {
         compiler_fault(compiler, key, "a %% must be followed by two hex digits");
         return TAPE_NONE;
     }
-    if (length == 0)
-        return 0;
-    return text[0] == '/' ? find_pointer(compiler, key, text, length)
-                          : find_anchor(compiler, key, text, length);
+    return fragment[0] == '/' ? find_pointer(compiler, key, resource, fragment, length)
+                              : find_anchor(compiler, key, resource, fragment, length);
 }
 
-static bool is_schema(const struct compiler *compiler, uint32_t token)
+static void resolve_next(struct compiler *compiler)
 {
-    enum tape_kind kind = (enum tape_kind)compiler->tape->tokens[token].kind;
+    struct pending_ref ref = compiler->refs[--compiler->n_refs];
+    uint32_t target = resolve(compiler, &ref);
 
-    return kind == TAPE_OBJECT || kind == TAPE_TRUE || kind == TAPE_FALSE;
+    if (target == TAPE_NONE)
+        return;
+    enum tape_kind kind = (enum tape_kind)compiler->tape->tokens[target].kind;
+    if (kind != TAPE_OBJECT && kind != TAPE_TRUE && kind != TAPE_FALSE) {
+        compiler_fault(compiler, ref.key, "refers to something that is no schema: %s",
+                       tape_kind_name(kind));
+        return;
+    }
+    resources_enter_at(compiler, target);
+    compiler->notes[ref.key].target = target;
+    reach(compiler, target, RESOURCE_NONE);
 }
 
-void refs_resolve(struct compiler *compiler)
+void refs_reach(struct compiler *compiler)
 {
-    size_t n = compiler->n_refs;
-
-    compiler->n_refs = 0; // resolving adds none
-    for (size_t i = 0; i < n; i++) {
-        struct pending_ref ref = compiler->refs[i];
-        uint32_t target = resolve(compiler, ref.token);
-        if (target != TAPE_NONE && !is_schema(compiler, target)) {
-            compiler_fault(compiler, ref.token, "refers to something that is no schema: %s",
-                           tape_kind_name((enum tape_kind)compiler->tape->tokens[target].kind));
-            target = TAPE_NONE;
+    reach(compiler, 0, RESOURCE_NONE);
+    do {
+        while (compiler->n_reached > 0 || compiler->n_refs > 0) {
+            if (compiler->n_reached > 0)
+                look_through(compiler, compiler->reached[--compiler->n_reached]);
+            else
+                resolve_next(compiler);
         }
-        if (target != TAPE_NONE)
-            compiler_refer_in_place(compiler, ref.from, ref.where, target, ref.token);
-    }
-}
-
-// --- applying to the same value ------------------------------------------------------------------
-
-// Peels blocks that nothing (left) applies, layer by layer; *deepest_r: how many layers. What is
-// left in `counts` (of appliers, by block) lies on a circle or behind one.
-static void peel(const struct compiler *compiler, uint32_t *counts, uint32_t *depths,
-                 uint32_t *deepest_r)
-{
-    size_t n = compiler->n_blocks, n_edges = compiler->n_in_places;
-    uint32_t *first = mem_zalloc((n + 2) * sizeof(*first));
-    block_t *targets = mem_realloc_array(NULL, n_edges, sizeof(*targets));
-    block_t *ready = mem_realloc_array(NULL, n, sizeof(*ready));
-    size_t n_ready = 0;
-
-    for (size_t i = 0; i < n_edges; i++) {
-        first[compiler->in_places[i].from + 2]++;
-        counts[compiler->in_places[i].to]++;
-    }
-    for (size_t i = 2; i <= n + 1; i++)
-        first[i] += first[i - 1];
-    for (size_t i = 0; i < n_edges; i++)
-        targets[first[compiler->in_places[i].from + 1]++] = compiler->in_places[i].to;
-    for (size_t i = 0; i < n; i++)
-        if (counts[i] == 0)
-            ready[n_ready++] = (block_t)i;
-    *deepest_r = 0;
-    for (size_t k = 0; k < n_ready; k++) {
-        block_t from = ready[k];
-        for (uint32_t i = first[from]; i < first[from + 1]; i++) {
-            block_t to = targets[i];
-            if (depths[to] < depths[from] + 1)
-                depths[to] = depths[from] + 1;
-            if (*deepest_r < depths[to])
-                *deepest_r = depths[to];
-            if (--counts[to] == 0)
-                ready[n_ready++] = to;
-        }
-    }
-    free(first);
-    free(targets);
-    free(ready);
-}
-
-void refs_check_in_place(struct compiler *compiler)
-{
-    uint32_t *counts = mem_zalloc(compiler->n_blocks * sizeof(*counts));
-    uint32_t *depths = mem_zalloc(compiler->n_blocks * sizeof(*depths));
-    uint32_t deepest;
-
-    peel(compiler, counts, depths, &deepest);
-    for (size_t i = 0; i < compiler->n_in_places; i++) {
-        const struct in_place *edge = &compiler->in_places[i];
-        size_t length;
-        const char *name = tape_string(compiler->tape, edge->token, &length);
-        if (counts[edge->from] > 0 && counts[edge->to] > 0 &&
-            keyword_find(name, length) == KEYWORD_REF)
-            compiler_fault(compiler, edge->token,
-                           "comes back to itself without going into a member or an element of "
-                           "the value: validation would never end");
-    }
-    if (deepest > SCHEMA_IN_PLACE_MAX)
-        compiler_fault(compiler, 0,
-                       "schemas apply one another (\"$ref\", \"allOf\", ...) more than %d deep",
-                       SCHEMA_IN_PLACE_MAX);
-    free(counts);
-    free(depths);
+        // A dynamic reference may come to every anchor of its name.
+        for (uint32_t i = 0; i < compiler->n_slots; i++)
+            resources_each_target(compiler, i, reach);
+    } while (compiler->n_reached > 0);
 }

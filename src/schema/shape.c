@@ -107,7 +107,7 @@ static bool check_type(struct compiler *compiler, uint32_t token, unsigned *seen
 
     if (!expect(compiler, token, token, TAPE_STRING, "the name of a type"))
         return false;
-    const char *name = compiler_text(compiler, token, &length);
+    const char *name = compiler_name_text(compiler, token, &length);
     unsigned kinds = shape_type(name, length);
     if (kinds == 0) {
         const char *nearest = "";
@@ -152,8 +152,62 @@ static bool check_types(struct compiler *compiler, uint32_t key)
 
 static bool check_schema(struct compiler *compiler, uint32_t at, uint32_t value)
 {
-    return kind_of(compiler, value) == TAPE_OBJECT || is_boolean(compiler, value) ||
+    if (kind_of(compiler, value) == TAPE_OBJECT)
+        return true;
+    if (compiler->dialect->draft == SCHEMA_DRAFT_4)
+        return wrong(compiler, at, value, "a schema (in draft 4 an object)");
+    return is_boolean(compiler, value) ||
            wrong(compiler, at, value, "a schema (an object, true or false)");
+}
+
+static bool check_additional(struct compiler *compiler, uint32_t key)
+{
+    return is_boolean(compiler, key + 1) || check_schema(compiler, key, key + 1);
+}
+
+static bool check_exclusive(struct compiler *compiler, uint32_t key)
+{
+    if (compiler->dialect->draft != SCHEMA_DRAFT_4)
+        return expect(compiler, key, key + 1, TAPE_NUMBER, "a number");
+    return is_boolean(compiler, key + 1) ||
+           wrong(compiler, key, key + 1,
+                 "true or false (draft 4 has the number in \"minimum\" or "
+                 "\"maximum\")");
+}
+
+// A plain name: draft 2020-12 section 8.2.2, and the colon of draft 2019-09.
+static bool check_anchor(struct compiler *compiler, uint32_t key)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+    static const char others[] = "-0123456789.:";
+    size_t length;
+
+    if (!expect(compiler, key, key + 1, TAPE_STRING, "a string"))
+        return false;
+    const char *name = compiler_name_text(compiler, key + 1, &length);
+    bool right = length > 0 && strchr(letters, name[0]) != NULL;
+    for (size_t i = 1; i < length && right; i++)
+        right = name[i] != '\0' &&
+                (strchr(letters, name[i]) != NULL || strchr(others, name[i]) != NULL);
+    if (!right)
+        compiler_fault(compiler, key,
+                       "an anchor is a letter or \"_\", and letters, digits, \"-\", \"_\" and "
+                       "\".\" behind it");
+    return right;
+}
+
+static bool check_vocabularies(struct compiler *compiler, uint32_t key)
+{
+    const struct tape *tape = compiler->tape;
+    bool right = true;
+
+    if (!expect(compiler, key, key + 1, TAPE_OBJECT, "an object of true and false"))
+        return false;
+    FOR_MEMBERS(tape, member, key + 1)
+    right = (is_boolean(compiler, member + 1) ||
+             wrong(compiler, member, member + 1, "true or false")) &&
+            right;
+    return right;
 }
 
 static bool check_schemas(struct compiler *compiler, uint32_t key)
@@ -220,7 +274,7 @@ static bool check_items(struct compiler *compiler, uint32_t key)
 
     if (kind_of(compiler, key + 1) != TAPE_ARRAY)
         return check_schema(compiler, key, key + 1);
-    if ((compiler->draft_bit & DRAFTS_TO_19) == 0) {
+    if ((compiler->dialect->draft_bit & DRAFTS_TO_19) == 0) {
         compiler_fault(compiler, key,
                        "expected a schema, found array; draft 2020-12 calls this \"prefixItems\"");
         return false;
@@ -240,11 +294,19 @@ bool shape_check(struct compiler *compiler, uint32_t key, enum keyword keyword)
     case SHAPE_BOOLEAN:
         return is_boolean(compiler, value) || wrong(compiler, key, value, "true or false");
     case SHAPE_STRING:
+    case SHAPE_URI:
+    case SHAPE_URI_REFERENCE:
+    case SHAPE_ID:
+    case SHAPE_REGEX:
         return expect(compiler, key, value, TAPE_STRING, "a string");
+    case SHAPE_ANCHOR:
+        return check_anchor(compiler, key);
     case SHAPE_NUMBER:
         return expect(compiler, key, value, TAPE_NUMBER, "a number");
     case SHAPE_POSITIVE:
         return check_positive(compiler, key);
+    case SHAPE_EXCLUSIVE:
+        return check_exclusive(compiler, key);
     case SHAPE_COUNT:
         return check_count(compiler, key);
     case SHAPE_ARRAY:
@@ -257,14 +319,19 @@ bool shape_check(struct compiler *compiler, uint32_t key, enum keyword keyword)
         return check_names_map(compiler, key);
     case SHAPE_SCHEMA:
         return check_schema(compiler, key, value);
+    case SHAPE_ADDITIONAL:
+        return check_additional(compiler, key);
     case SHAPE_SCHEMAS:
         return check_schemas(compiler, key);
     case SHAPE_SCHEMA_MAP:
+    case SHAPE_PATTERN_MAP:
         return check_schema_map(compiler, key);
     case SHAPE_ITEMS:
         return check_items(compiler, key);
     case SHAPE_DEPENDENCIES:
         return check_dependencies(compiler, key);
+    case SHAPE_VOCABULARIES:
+        return check_vocabularies(compiler, key);
     }
     return false;
 }

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool run_block(struct run *run, block_t block, uint32_t token);
-
 bool probe(struct run *run, block_t block, uint32_t token)
 {
     bool explain = run->explain;
@@ -171,12 +169,13 @@ static int compare(const struct tape *tape, uint32_t token, const struct bound *
     return value < bound->small ? -1 : value > bound->small;
 }
 
-static bool is_integer(const struct tape *tape, uint32_t token)
+static bool is_integer(const struct tape *tape, uint32_t token, uint32_t kinds)
 {
     size_t length;
     const char *text = tape_raw(tape, token, &length);
 
-    return (tape->tokens[token].flags & TAPE_DECIMAL) == 0 || number_is_integer(text, length);
+    return (tape->tokens[token].flags & TAPE_DECIMAL) == 0 ||
+           ((kinds & KIND_AS_WRITTEN) == 0 && number_is_integer(text, length));
 }
 
 static bool has_type(const struct tape *tape, uint32_t token, uint32_t kinds)
@@ -184,7 +183,7 @@ static bool has_type(const struct tape *tape, uint32_t token, uint32_t kinds)
     unsigned kind = tape->tokens[token].kind;
 
     return (kinds >> kind & 1) != 0 ||
-           (kind == TAPE_NUMBER && (kinds & KIND_INTEGER) != 0 && is_integer(tape, token));
+           (kind == TAPE_NUMBER && (kinds & KIND_INTEGER) != 0 && is_integer(tape, token, kinds));
 }
 
 static bool is_multiple(const struct run *run, uint32_t token, uint32_t divisor)
@@ -227,7 +226,8 @@ static bool run_patterns(struct run *run, const struct object *object, uint32_t 
         if (!matches(run, object->patterns[i].regex, object->patterns[i].place, key))
             continue;
         *known_r = true;
-        if (run_block(run, object->patterns[i].block, key + 1))
+        block_t block = object->patterns[i].block;
+        if (block == BLOCK_NONE || run_block(run, block, key + 1))
             continue;
         if (!run->explain)
             return false;
@@ -287,8 +287,7 @@ static void explain_required(struct run *run, const struct object *object, uint3
     }
 }
 
-// Is the member known to properties or patternProperties? Tells nothing.
-static bool is_known(struct run *run, const struct object *object, uint32_t key)
+bool run_is_known(struct run *run, const struct object *object, uint32_t key)
 {
     const struct property *property = find_property(object, run->tape, key);
 
@@ -315,10 +314,10 @@ static void explain_object(struct run *run, const struct object *object, uint32_
         run_patterns(run, object, key, &known);
     }
     for (uint32_t key = token + 1; key != end; key = tokens[key + 1].next) {
-        if (!object->has_additional || is_known(run, object, key))
+        if (!object->has_additional || run_is_known(run, object, key))
             continue;
         if (object->additional_false)
-            explain(run, key, object->additional_place, KEYWORD_ADDITIONAL_PROPERTIES,
+            explain(run, key, object->additional_place, (enum keyword)object->additional_keyword,
                     "this member is not allowed");
         else if (object->additional != BLOCK_NONE)
             run_block(run, object->additional, key + 1);
@@ -415,18 +414,11 @@ static bool run_items(struct run *run, const struct items *items, uint32_t token
     return passed;
 }
 
-static bool run_contains(struct run *run, const struct instruction *in, uint32_t token)
+bool run_contains_judge(struct run *run, const struct instruction *in, uint32_t token,
+                        uint32_t count)
 {
     const struct contains *contains = in->u.contains;
-    const struct tape_token *tokens = run->tape->tokens;
-    uint32_t count = 0;
 
-    for (uint32_t i = token + 1; i != tokens[token].next; i = tokens[i].next) {
-        count += probe(run, contains->block, i);
-        // Beyond the least, only a limit asks for more; beyond the limit, only the message does.
-        if (count >= contains->min && contains->max == UINT32_MAX)
-            break;
-    }
     if (count >= contains->min && count <= contains->max)
         return true;
     if (!run->explain)
@@ -442,6 +434,39 @@ static bool run_contains(struct run *run, const struct instruction *in, uint32_t
         explain(run, token, in->place, KEYWORD_CONTAINS,
                 "expected an element that matches contains");
     return false;
+}
+
+static bool run_contains(struct run *run, const struct instruction *in, uint32_t token)
+{
+    const struct contains *contains = in->u.contains;
+    const struct tape_token *tokens = run->tape->tokens;
+    uint32_t count = 0;
+
+    for (uint32_t i = token + 1; i != tokens[token].next; i = tokens[i].next) {
+        count += probe(run, contains->block, i);
+        // Beyond the least, only a limit asks for more; beyond the limit, only the message does.
+        if (count >= contains->min && contains->max == UINT32_MAX)
+            break;
+    }
+    return run_contains_judge(run, in, token, count);
+}
+
+static bool run_tail(struct run *run, const struct tail *tail, uint32_t token)
+{
+    const struct tape_token *tokens = run->tape->tokens;
+    uint32_t index = 0;
+    bool passed = true;
+
+    if (tokens[token].count <= tail->first)
+        return true;
+    for (uint32_t i = token + 1; i != tokens[token].next; i = tokens[i].next, index++) {
+        if (index < tail->first || run_block(run, tail->block, i))
+            continue;
+        if (!run->explain)
+            return false;
+        passed = false;
+    }
+    return passed;
 }
 
 static bool has_twins(const struct run *run, uint32_t token)
@@ -535,8 +560,11 @@ static bool run_instruction(struct run *run, const struct instruction *in, uint3
         return run_if(run, in->u.branch, token);
     case OP_DEPENDENT_SCHEMAS:
         return run_dependent_schemas(run, in, token);
+    case OP_ITEMS_FROM:
+        return run_tail(run, in->u.tail, token);
+    default:
+        return run_remembering(run, in, token);
     }
-    return false;
 }
 
 // For the verdict alone: stops at the first failure.
@@ -568,7 +596,7 @@ bool explain_block(struct run *run, block_t block, uint32_t token)
     return passed;
 }
 
-static bool run_block(struct run *run, block_t block, uint32_t token)
+bool run_block(struct run *run, block_t block, uint32_t token)
 {
     return run->explain ? explain_block(run, block, token) : block_passes(run, block, token);
 }

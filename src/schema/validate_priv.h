@@ -49,10 +49,19 @@ struct unescaped {
     char room[4096];
 };
 
-// validate.c: runs a block, telling every failure; with `explain` set only.
+// validate.c: the value passes the block; with `explain` set every failure is told.
+bool run_block(struct run *run, block_t block, uint32_t token);
+// The same with `explain` set only.
 bool explain_block(struct run *run, block_t block, uint32_t token);
 // Runs one for the verdict alone, where failures inside are not failures of the value.
 bool probe(struct run *run, block_t block, uint32_t token);
+// Is the member known to properties or patternProperties? Tells nothing.
+bool run_is_known(struct run *run, const struct object *object, uint32_t key);
+// Are `count` matches of "contains" as many as there must be?
+bool run_contains_judge(struct run *run, const struct instruction *in, uint32_t token,
+                        uint32_t count);
+// track.c: the instructions from OP_SCOPE on.
+bool run_remembering(struct run *run, const struct instruction *in, uint32_t token);
 
 // failure.c: adds a failure of the value at `token`; `place` is the keyword's key (or the schema
 // `false` itself) in the schema.

@@ -70,31 +70,52 @@ static void test_root(void **state)
     assert_int_equal(compile_as(NULL, " {} ").count, 0);
 }
 
-static void test_unknown_keywords(void **state)
+static void test_typos(void **state)
 {
     (void)state;
     assert_fault("{\"requierd\":[]}", "/requierd", "did you mean \"required\"?");
+    assert_fault("{\"additionalProperites\":false}", "/additionalProperites",
+                 "did you mean \"additionalProperties\"?");
     assert_fault("{\"minlength\":1}", "/minlength", "did you mean \"minLength\"?");
     assert_fault("{\"properties\":{\"a/b\":{\"tpye\":1}}}", "/properties/a~1b/tpye",
                  "did you mean \"type\"?");
-    assert_fault("{\"utterlyDifferent\":1}", "/utterlyDifferent",
-                 "\"utterlyDifferent\" is not a keyword of JSON Schema");
     assert_fault("{\"$defs\":{\"unused\":{\"patern\":\"\"}}}", "/$defs/unused/patern",
                  "did you mean \"pattern\"?");
     assert_fault("{\"prop\\u0065rtie\":{}}", "/propertie", "did you mean \"properties\"?");
-    assert_null(strstr(compile_as(NULL, "{\"x\":1}").faults[0].message, "did you mean"));
+    assert_int_equal(compile_as(NULL, "{\"x-type\":1,\"example\":{},\"note\":\"\",\"id\":3}").count,
+                     0);
+    assert_int_equal(compile_as(NULL, "{\"format\":\"int64\"}").count, 0);
+    assert_valid("{\"utterlyDifferent\":1}", "1");
 }
 
-static void test_unsupported(void **state)
+static void test_strict(void **state)
 {
     (void)state;
-    assert_fault("{\"unevaluatedProperties\":false}", "/unevaluatedProperties", "is not supported");
-    assert_fault("{\"unevaluatedItems\":false}", "/unevaluatedItems", "is not supported");
-    assert_fault("{\"$dynamicRef\":\"#a\"}", "/$dynamicRef", "is not supported");
-    assert_fault("{\"$vocabulary\":{}}", "/$vocabulary", "is not supported");
-    assert_fault("{\"items\":{\"$id\":\"x\"}}", "/items/$id", "at the root of the file only");
-    assert_fault("{\"items\":{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\"}}",
-                 "/items/$schema", "at the root of the file only");
+    struct schema_options all = {.strict = SCHEMA_STRICT_ALL}, off = {.strict = SCHEMA_STRICT_OFF};
+    enum schema_strict strict;
+
+    struct outcome outcome = compile_as(&all, "{\"utterlyDifferent\":1,\"format\":\"int64\"}");
+    assert_int_equal(outcome.count, 2);
+    assert_string_equal(outcome.faults[0].message,
+                        "\"utterlyDifferent\" is not a keyword of JSON Schema");
+    assert_string_equal(outcome.faults[1].message, "there is no such format");
+    assert_int_equal(compile_as(&off, "{\"requierd\":[],\"format\":\"datetime\"}").count, 0);
+    assert_int_equal(compile_as(&off, "{\"additionalItems\":false}").count, 0);
+    assert_int_equal(compile_as(&off, "{\"required\":1}").count, 1);
+    all.draft = SCHEMA_DRAFT_7;
+    outcome = compile_as(&all, "{\"$ref\":\"#/definitions/a\",\"minimum\":1,\"title\":\"\","
+                               "\"definitions\":{\"a\":{}}}");
+    assert_int_equal(outcome.count, 1);
+    assert_string_equal(outcome.faults[0].pointer, "/minimum");
+    assert_non_null(strstr(outcome.faults[0].message, "ignores what stands beside"));
+    assert_int_equal(compile_as(&all, "{\"id\":\"x\"}").count, 1);
+    assert_true(schema_strict_parse("all", &strict));
+    assert_int_equal(strict, SCHEMA_STRICT_ALL);
+    assert_true(schema_strict_parse("off", &strict));
+    assert_int_equal(strict, SCHEMA_STRICT_OFF);
+    assert_true(schema_strict_parse("typos", &strict));
+    assert_int_equal(strict, SCHEMA_STRICT_TYPOS);
+    assert_false(schema_strict_parse("on", &strict));
 }
 
 static void test_drafts(void **state)
@@ -103,17 +124,15 @@ static void test_drafts(void **state)
     struct schema_options options = {.draft = SCHEMA_DRAFT_7};
     enum schema_draft draft;
 
-    assert_fault("{\"$schema\":\"http://json-schema.org/draft-04/schema#\"}", "/$schema",
-                 "draft 4 is not supported");
-    assert_fault("{\"$schema\":\"http://example.com/meta\"}", "/$schema", "names no draft");
+    assert_fault("{\"$schema\":\"http://example.com/meta\"}", "/$schema", "names neither a draft");
     assert_fault("{\"$schema\":1}", "/$schema", "expected a string");
-    assert_fault("{\"dependencies\":{}}", "/dependencies", "not a keyword of draft 2020-12");
+    assert_fault("{\"additionalItems\":{}}", "/additionalItems",
+                 "not a keyword of draft 2020-12, which this schema is of");
+    assert_fault("{\"$recursiveRef\":\"#\"}", "/$recursiveRef", "not a keyword of draft 2020-12");
     assert_fault("{\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"prefixItems\":[]}",
                  "/prefixItems", "not a keyword of draft 7");
-    assert_fault(
-        "{\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"$ref\":\"#/definitions/"
-        "a\",\"minimum\":1,\"definitions\":{\"a\":{}}}",
-        "/minimum", "ignores what stands beside");
+    assert_fault("{\"items\":{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\"}}",
+                 "/items/$schema", "beside an \"$id\" only");
     assert_fault("{\"items\":[{}]}", "/items", "prefixItems");
     assert_int_equal(compile_as(&options, "{\"items\":[{}],\"dependencies\":{}}").count, 0);
     options.draft = SCHEMA_DRAFT_6;
@@ -121,9 +140,32 @@ static void test_drafts(void **state)
     assert_true(schema_draft_parse("2019-09", &draft));
     assert_int_equal(draft, SCHEMA_DRAFT_2019_09);
     assert_true(schema_draft_parse("4", &draft));
+    assert_int_equal(draft, SCHEMA_DRAFT_4);
     assert_false(schema_draft_parse("5", &draft));
-    options.draft = SCHEMA_DRAFT_4;
-    assert_int_equal(compile_as(&options, "{}").count, 1);
+}
+
+static void test_draft_4(void **state)
+{
+    (void)state;
+    struct schema_options options = {.draft = SCHEMA_DRAFT_4};
+    struct outcome outcome = compile_as(
+        &options, "{\"minimum\":1,\"exclusiveMinimum\":true,\"id\":\"http://a/b\",\"items\":{"
+                  "\"id\":\"c\",\"required\":[\"a\"]},\"additionalItems\":false}");
+
+    assert_int_equal(outcome.count, 0);
+    outcome = compile_as(&options, "{\"exclusiveMaximum\":3}");
+    assert_int_equal(outcome.count, 1);
+    assert_non_null(strstr(outcome.faults[0].message, "expected true or false"));
+    outcome = compile_as(&options, "{\"not\":true}");
+    assert_int_equal(outcome.count, 1);
+    assert_non_null(strstr(outcome.faults[0].message, "in draft 4 an object"));
+    assert_int_equal(compile_as(&options, "{\"const\":1}").count, 1);
+    assert_failure("{\"$schema\":\"http://json-schema.org/draft-04/schema#\",\"minimum\":1,"
+                   "\"exclusiveMinimum\":true}",
+                   "1", 0, "", "/exclusiveMinimum", "exclusiveMinimum",
+                   "expected a number of more than 1");
+    assert_invalid("{\"$schema\":\"http://json-schema.org/draft-04/schema\",\"type\":\"integer\"}",
+                   "1.0");
 }
 
 static void test_shapes(void **state)
@@ -196,13 +238,21 @@ static void test_refs(void **state)
     (void)state;
     assert_fault("{\"$ref\":\"#/$defs/none\"}", "/$ref", "does not have");
     assert_fault("{\"$ref\":\"#none\"}", "/$ref", "anchor");
-    assert_fault("{\"$ref\":\"other.json\"}", "/$ref", "refers out of this file");
-    assert_fault("{\"$id\":\"http://a/b\",\"$ref\":\"http://a/bc\"}", "/$ref", "out of this file");
+    assert_fault("{\"$ref\":\"other.json\"}", "/$ref", "no URI that it would be relative to");
+    assert_fault("{\"$id\":\"http://a/b\",\"$ref\":\"http://a/bc\"}", "/$ref",
+                 "no schema is known under \"http://a/bc\"; register it with --ref URI=FILE");
     assert_fault("{\"$ref\":\"#/a%2\"}", "/$ref", "two hex digits");
     assert_fault("{\"$ref\":\"#/a~2\"}", "/$ref", "JSON Pointer");
     assert_fault("{\"$ref\":\"#/required\",\"required\":[]}", "/$ref", "no schema: array");
     assert_fault("{\"$defs\":{\"a\":{\"$anchor\":\"x\"},\"b\":{\"$anchor\":\"x\"}}}",
                  "/$defs/b/$anchor", "the same anchor");
+    assert_fault("{\"$anchor\":\"1x\"}", "/$anchor", "an anchor is a letter");
+    assert_fault("{\"$id\":\"http://a/b#c\"}", "/$id", "write \"$anchor\" instead");
+    assert_fault("{\"$defs\":{\"a\":{\"$id\":\"http://a/\"},\"b\":{\"$id\":\"http://a/\"}}}",
+                 "/$defs/b/$id", "another schema has the same URI");
+    assert_fault("{\"$schema\":\"https://json-schema.org/draft/2019-09/schema\","
+                 "\"properties\":{\"a\":{\"$recursiveRef\":\"#/$defs\"}},\"$defs\":{}}",
+                 "/properties/a/$recursiveRef", "always \"#\"");
 }
 
 static void test_endless(void **state)
@@ -286,7 +336,8 @@ static void test_many_faults(void **state)
     for (int i = 0; i < 1500; i++)
         used += (size_t)sprintf(text + used, "%s\"?%d\":0", i ? "," : "", i);
     sprintf(text + used, "}");
-    assert_int_equal(compile_as(NULL, text).count, 1500);
+    struct schema_options all = {.strict = SCHEMA_STRICT_ALL};
+    assert_int_equal(compile_as(&all, text).count, 1500);
     free(text);
 }
 
@@ -324,9 +375,10 @@ int main(void)
         cmocka_unit_test(test_syntax),
         cmocka_unit_test(test_zero_byte),
         cmocka_unit_test(test_root),
-        cmocka_unit_test(test_unknown_keywords),
-        cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_typos),
+        cmocka_unit_test(test_strict),
         cmocka_unit_test(test_drafts),
+        cmocka_unit_test(test_draft_4),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_dependencies_shape),
         cmocka_unit_test(test_patterns_and_formats),
