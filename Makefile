@@ -15,7 +15,7 @@ CC ?= gcc
 core := backoff base64 buf clock counter fsio hash log loop mem status timer uuid
 config := document equal faults finish finish_jobs listen load names parse print_reference \
           print_schema reader ref secret settings suggest units values values_jobs
-json := members multiple number parse_avx2 parse_neon parse_portable parse_sse42 pointer tape text
+json := lookup members multiple number parse_avx2 parse_neon parse_portable parse_sse42 pointer tape text
 schema := arena compile dialect documents ecma ecma_class ecma_property emit_object emit_unevaluated \
           emit_value equal evaluated explain failure format format_host format_uri in_place index \
           keywords metaschema names refs regex resources shape subschemas track uri validate
@@ -134,7 +134,7 @@ below_auth := auth net config json core
 below_stream := stream net config core
 below_pg := pg net config core
 below_sink := sink $(level3) $(level2) $(level1) core
-below_jobs := jobs schema json pg auth net config core
+below_jobs := jobs event schema json pg auth net config core
 below_ops := ops $(below_jobs) $(below_sink)
 below_app := $(folders)
 below_cli := $(folders)

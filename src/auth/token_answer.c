@@ -5,6 +5,7 @@
 #include "config/load.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "json/lookup.h"
 #include "json/number.h"
 #include "json/tape.h"
 #include "json/text.h"
@@ -20,40 +21,15 @@
 
 // --- members ---
 
-static uint32_t member(const struct tape *tape, uint32_t object, const char *name)
-{
-    size_t length = strlen(name);
-    return tape_member(tape, object, name, length, tape_hash(name, length));
-}
-
 // The first of the named members that is there and not null; `names` ends with NULL.
 static uint32_t first_member(const struct tape *tape, uint32_t object, const char *const *names)
 {
     for (; *names != NULL; names++) {
-        uint32_t value = member(tape, object, *names);
+        uint32_t value = lookup_member(tape, object, *names);
         if (value != TAPE_NONE && tape->tokens[value].kind != TAPE_NULL)
             return value;
     }
     return TAPE_NONE;
-}
-
-// A string's text, unescaped, or NULL; the caller's. It may hold a NUL, and ends there.
-static char *string_value(const struct tape *tape, uint32_t value)
-{
-    if (value == TAPE_NONE || tape->tokens[value].kind != TAPE_STRING)
-        return NULL;
-    size_t room;
-    tape_string(tape, value, &room);
-    char *text = mem_alloc(room + 1);
-    text[text_unescape(tape, value, text)] = '\0';
-    return text;
-}
-
-static char *number_value(const struct tape *tape, uint32_t value)
-{
-    size_t length;
-    const char *raw = tape_raw(tape, value, &length);
-    return mem_strndup(raw, length);
 }
 
 // --- the token ---
@@ -81,7 +57,7 @@ static int64_t read_life(const struct tape *tape, uint32_t root)
         const char *raw = tape_raw(tape, value, &length);
         number_to_double(raw, length, &seconds);
     } else if (tape->tokens[value].kind == TAPE_STRING) {
-        char *text = string_value(tape, value);
+        char *text = lookup_text(tape, value);
         seconds = strtod(text, NULL);
         free(text);
     }
@@ -95,7 +71,7 @@ static int64_t read_life(const struct tape *tape, uint32_t root)
 static enum status_code check_type(const struct tape *tape, uint32_t root, struct status *st)
 {
     static const char *const names[] = {"token_type", "tokenType", NULL};
-    char *type = string_value(tape, first_member(tape, root, names));
+    char *type = lookup_text(tape, first_member(tape, root, names));
     enum status_code code = STATUS_OK;
     if (type != NULL && type[0] != '\0' && strcasecmp(type, "bearer") != 0)
         code = status_set(st, STATUS_INVALID,
@@ -112,7 +88,7 @@ static enum status_code read_answer(const struct tape *tape, struct token_answer
     static const char *const scope_names[] = {"scope", NULL};
     if (tape->tokens[0].kind != TAPE_OBJECT)
         return status_set(st, STATUS_INVALID, "the answer is not a JSON object; check token_url");
-    answer->access_token = string_value(tape, first_member(tape, 0, access_names));
+    answer->access_token = lookup_text(tape, first_member(tape, 0, access_names));
     if (answer->access_token == NULL || answer->access_token[0] == '\0')
         return status_set(st, STATUS_INVALID, "the answer has no access_token; check token_url");
     if (!is_sendable(answer->access_token))
@@ -120,10 +96,10 @@ static enum status_code read_answer(const struct tape *tape, struct token_answer
                           "the answer's access_token holds characters that no header can carry");
     if (check_type(tape, 0, st) != STATUS_OK)
         return STATUS_INVALID;
-    answer->refresh_token = string_value(tape, first_member(tape, 0, refresh_names));
+    answer->refresh_token = lookup_text(tape, first_member(tape, 0, refresh_names));
     if (answer->refresh_token != NULL && answer->refresh_token[0] == '\0')
         mem_wipe_free(&answer->refresh_token);
-    answer->scope = string_value(tape, first_member(tape, 0, scope_names));
+    answer->scope = lookup_text(tape, first_member(tape, 0, scope_names));
     answer->expires_in_us = read_life(tape, 0);
     return STATUS_OK;
 }
@@ -156,35 +132,13 @@ void token_answer_deinit(struct token_answer *answer)
 
 // --- what to tell people ---
 
-// Text for people out of an error answer, or NULL. `nested` keeps {"error": {"message": ...}} from
-// going deeper.
-static char *find_explanation(const struct tape *tape, uint32_t object, bool nested)
-{
-    static const char *const names[] = {
-        "error_description", "errorDescription", "message", "error", "code", NULL};
-    for (const char *const *name = names; *name != NULL; name++) {
-        uint32_t value = member(tape, object, *name);
-        if (value == TAPE_NONE)
-            continue;
-        char *text = string_value(tape, value);
-        if (text == NULL && tape->tokens[value].kind == TAPE_NUMBER)
-            text = number_value(tape, value);
-        if (text == NULL && tape->tokens[value].kind == TAPE_OBJECT && !nested)
-            text = find_explanation(tape, value, true);
-        if (text != NULL && text[0] != '\0')
-            return text;
-        free(text);
-    }
-    return NULL;
-}
-
 static char *explanation(const char *body, size_t length)
 {
     struct tape tape;
     tape_init(&tape, DEPTH_MAX);
     char *text = NULL;
-    if (tape_parse(&tape, body, length) && tape.tokens[0].kind == TAPE_OBJECT)
-        text = find_explanation(&tape, 0, false);
+    if (tape_parse(&tape, body, length))
+        text = lookup_explanation(&tape);
     tape_deinit(&tape);
     return text;
 }

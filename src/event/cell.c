@@ -3,7 +3,7 @@
 
 #include "core/mem.h"
 #include "core/uuid.h"
-#include "event/time_priv.h"
+#include "event/time.h"
 #include "json/number.h"
 #include "json/tape.h"
 #include "json/text.h"

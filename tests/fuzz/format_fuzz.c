@@ -4,7 +4,7 @@
 #include "fuzz.h"
 
 #include "core/uuid.h"
-#include "event/time_priv.h"
+#include "event/time.h"
 #include "json/text.h"
 #include "schema/format_priv.h"
 

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "event/time_priv.h"
+#include "event/time.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dates and times in ISO 8601's extended form to PostgreSQL's binary ones: days or microseconds
 // since 2000-01-01.
-#ifndef CXSINK_EVENT_TIME_PRIV_H
-#define CXSINK_EVENT_TIME_PRIV_H
+#ifndef CXSINK_EVENT_TIME_H
+#define CXSINK_EVENT_TIME_H
 
 #include <stdbool.h>
 #include <stddef.h>
