@@ -790,7 +790,7 @@ static void test_closest_branch(void **state)
 static void test_branches_within(void **state)
 {
     (void)state;
-    char text[1024] = "{\"type\":\"null\"}", next[1024], json[] = "[[[[[[1]]]]]]";
+    char text[1024] = "", json[] = "[[[[[[1]]]]]]";
 
     assert_failures("{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#/$defs/l\"}],\"$defs\":{\"l\":"
                     "{\"oneOf\":[{\"items\":{\"type\":\"string\"}},{\"minItems\":9,\"items\":"
@@ -799,10 +799,11 @@ static void test_branches_within(void **state)
                     "0  /anyOf anyOf\n1  /anyOf/1/$ref/oneOf oneOf\n2 /0 "
                     "/anyOf/1/$ref/oneOf/0/items/type type\n");
     // four deep; what is deeper is told by its keyword alone
-    for (int i = 0; i < 6; i++) {
-        snprintf(next, sizeof(next), "{\"anyOf\":[{\"items\":%s}]}", text);
-        strcpy(text, next);
-    }
+    for (int i = 0; i < 6; i++)
+        strcat(text, "{\"anyOf\":[{\"items\":");
+    strcat(text, "{\"type\":\"null\"}");
+    for (int i = 0; i < 6; i++)
+        strcat(text, "}]}");
     struct schema *schema = must_compile(text);
     struct schema_error errors[8];
     size_t n;
