@@ -30,7 +30,9 @@ sink := account arrays batch batch_plan isolate notify prepare sink transact ups
 jobs := breaker job payload rate semver
 ops := admin admin_address audit metrics
 app := addresses certificates daemon flow pipeline report streams
-cli := check check_connect common database dead dead_replay load load_position load_progress main migrate run spool status validate
+cli := check check_connect common database dead dead_replay load load_position load_progress main \
+       migrate run spool status validate validate_files validate_inputs validate_jobs \
+       validate_lines validate_progress validate_tell
 sim := control event main server tokens
 jscheck := confine main self_test syntax
 

@@ -22,6 +22,9 @@ void cli_print_faults(const char *path, const struct config_faults *faults, bool
 // Prints a text from outside on stdout so that it cannot steer a terminal: control characters (with
 // `lines` but for line feeds and tabs) and bytes that are not UTF-8 become \xNN.
 void cli_print_plain(const char *text, size_t length, bool lines);
+// A bar of progress, "####....": `part` from 0 to 1 is done.
+#define CLI_BAR_WIDTH 28
+void cli_bar(double part, char bar[CLI_BAR_WIDTH + 1]);
 // Prints "cxsink COMMAND: what; see cxsink COMMAND --help" and returns EXIT_WRONG_USAGE.
 int cli_usage_error(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -113,6 +113,13 @@ void cli_print_plain(const char *text, size_t length, bool lines)
     }
 }
 
+void cli_bar(double part, char bar[CLI_BAR_WIDTH + 1])
+{
+    for (int i = 0; i < CLI_BAR_WIDTH; i++)
+        bar[i] = (double)i < part * CLI_BAR_WIDTH ? '#' : '.';
+    bar[CLI_BAR_WIDTH] = '\0';
+}
+
 int cli_usage_error(const char *command, const char *format, ...)
 {
     va_list args;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/common.h"
 #include "load_priv.h"
 
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define BAR_WIDTH 28
 #define PLAIN_EVERY_US (5 * US_PER_S)
 
 static double seconds_since(struct mono start)
@@ -34,12 +34,10 @@ static void format_eta(const struct load *l, char *text, size_t size)
 
 static void print_bar(const struct load *l)
 {
-    char bar[BAR_WIDTH + 1];
+    char bar[CLI_BAR_WIDTH + 1];
     char eta[32];
     double part = l->size > 0 ? (double)l->acked / (double)l->size : 0;
-    for (int i = 0; i < BAR_WIDTH; i++)
-        bar[i] = (double)i < part * BAR_WIDTH ? '#' : '.';
-    bar[BAR_WIDTH] = '\0';
+    cli_bar(part, bar);
     format_eta(l, eta, sizeof(eta));
     const char *trouble =
         sink_state(l->sink) == SINK_READY ? "" : sink_state_name(sink_state(l->sink));

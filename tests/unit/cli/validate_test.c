@@ -163,7 +163,8 @@ static void test_json_faults(void **state)
     assert_int_equal(run(f, "--json", "--schema", path_of(f, "s.json"), "-", NULL), 1);
     assert_non_null(strstr(f->out, "{\"file\":\"-\",\"line\":1,\"instance\":\"/id\",\"schema\":"
                                    "\"/properties/id/type\",\"keyword\":\"type\",\"message\":"
-                                   "\"expected string, found number\"}\n"
+                                   "\"expected string, found number\",\"location\":"
+                                   "\"/properties/id/type\"}\n"
                                    "{\"file\":\"-\",\"line\":2,\"instance\":\"\",\"schema\":null,"
                                    "\"keyword\":\"json.encoding\",\"message\":"));
 }
@@ -223,22 +224,208 @@ static void test_many_faults_of_a_line(void **state)
     assert_non_null(strstr(f->out, "-:1: : 3 more faults on this line (more)\n"));
 }
 
+static void write_schema(const struct fixture *f, const char *text)
+{
+    write_file(f, "s.json", text, strlen(text));
+}
+
+static void write_long_line(const struct fixture *f, size_t length, const char *rest)
+{
+    FILE *file = fopen(path_of(f, "in"), "w");
+
+    assert_non_null(file);
+    fputs("[", file);
+    for (size_t i = 2; i < length; i++)
+        fputc(' ', file);
+    fprintf(file, "]%s", rest);
+    fclose(file);
+}
+
 // A line beyond the cap is told once, and the next one is read on its own.
 static void test_too_long_line(void **state)
 {
     struct fixture *f = *state;
-    FILE *file = fopen(path_of(f, "in"), "w");
-    char *block = malloc(1 << 20);
+    const char *told = "-:1: : the line is longer than 16MiB (frame.too_large)\n"
+                       "-:2: : expected object, found array (type at /type)\n";
 
-    memset(block, '[', 1 << 20);
-    for (int i = 0; i < 66; i++)
-        fwrite(block, 1, 1 << 20, file);
-    fputs("\n[]\n", file);
-    fclose(file);
-    free(block);
+    write_long_line(f, (16 << 20) + 1, "\n[]\n");
     assert_int_equal(run(f, "-s", path_of(f, "s.json"), NULL), 1);
-    assert_string_equal(f->out, "-:1: : the line is longer than 64 MiB (frame.too_large)\n"
-                                "-:2: : expected object, found array (type at /type)\n");
+    assert_string_equal(f->out, told);
+    write_long_line(f, 17 << 20, "\r\n[]");
+    assert_int_equal(run(f, "-s", path_of(f, "s.json"), NULL), 1);
+    assert_string_equal(f->out, told);
+    write_long_line(f, 17 << 20, ""); // without an end
+    assert_int_equal(run(f, "-s", path_of(f, "s.json"), NULL), 1);
+    assert_string_equal(f->out, "-:1: : the line is longer than 16MiB (frame.too_large)\n");
+}
+
+static void test_max_line(void **state)
+{
+    struct fixture *f = *state;
+    const char *array = "-:1: : expected object, found array (type at /type)\n";
+    const char *too_long = "-:1: : the line is longer than 1000B (frame.too_large)\n";
+
+    for (int end = 0; end < 3; end++) {
+        static const char *const ends[] = {"", "\n", "\r\n"};
+        write_long_line(f, 1000, ends[end]);
+        assert_int_equal(run(f, "-s", path_of(f, "s.json"), "--max-line", "1000", NULL), 1);
+        assert_string_equal(f->out, array);
+        write_long_line(f, 1001, ends[end]);
+        assert_int_equal(run(f, "-s", path_of(f, "s.json"), "--max-line=1KB", NULL), 1);
+        assert_string_equal(f->out, too_long);
+    }
+    assert_int_equal(run(f, "-s", path_of(f, "s.json"), "--max-line", "much", NULL), 64);
+    assert_int_equal(run(f, "-s", path_of(f, "s.json"), "--max-line", "0", NULL), 64);
+    assert_int_equal(run(f, "-s", path_of(f, "s.json"), "--max-line", "2GiB", NULL), 64);
+    assert_non_null(strstr(f->err, "--max-line is a size up to 1GiB, as in 64MiB, not \"2GiB\""));
+}
+
+static void test_basic_output(void **state)
+{
+    struct fixture *f = *state;
+
+    write_input(f, "{\"id\":1,\"at\":\"x\"}\n{\"id\":\"a\"}\n[\n{}\n");
+    assert_int_equal(run(f, "--output", "basic", "-s", path_of(f, "s.json"), "-", NULL), 1);
+    assert_string_equal(
+        f->out,
+        "{\"file\":\"-\",\"line\":1,\"valid\":false,\"errors\":[{\"valid\":false,"
+        "\"keywordLocation\":\"/properties/id/type\",\"instanceLocation\":\"/id\",\"error\":"
+        "\"expected string, found number\"},{\"valid\":false,\"keywordLocation\":"
+        "\"/properties/at/format\",\"instanceLocation\":\"/at\",\"error\":"
+        "\"expected a string of format date\"}]}\n"
+        "{\"file\":\"-\",\"line\":3,\"valid\":false,\"errors\":[{\"valid\":false,"
+        "\"keywordLocation\":\"\",\"instanceLocation\":\"\",\"error\":\"expected a value, at byte "
+        "2\"}]}\n"
+        "{\"file\":\"-\",\"line\":4,\"valid\":false,\"errors\":[{\"valid\":false,"
+        "\"keywordLocation\":\"/required\",\"instanceLocation\":\"\",\"error\":"
+        "\"expected a member \\\"id\\\"\"}]}\n");
+    assert_int_equal(run(f, "-q", "--output=basic", "-s", path_of(f, "s.json"), "-", NULL), 1);
+    assert_string_equal(f->out, "");
+    assert_int_equal(run(f, "--output", "verbose", "-s", path_of(f, "s.json"), NULL), 64);
+    assert_non_null(strstr(f->err, "--output is text or basic, not \"verbose\""));
+    assert_int_equal(run(f, "--output", "text", "-s", path_of(f, "s.json"), NULL), 1);
+    assert_non_null(strstr(f->out, "-:4: : expected a member \"id\" (required at /required)\n"));
+}
+
+static void test_closest_branch(void **state)
+{
+    struct fixture *f = *state;
+    const char *schema =
+        "{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#/$defs/a\"}],\"$defs\":{\"a\":"
+        "{\"minimum\":3}}}";
+
+    write_file(f, "s.json", schema, strlen(schema));
+    write_input(f, "1\n");
+    assert_int_equal(run(f, "-s", path_of(f, "s.json"), NULL), 1);
+    assert_string_equal(f->out, "-:1: : expected a match of at least one of 2 schemas, found none; "
+                                "/anyOf/1 comes closest (anyOf at /anyOf)\n"
+                                "-:1: : expected a number of at least 3 (minimum at "
+                                "/$defs/a/minimum)\n");
+    assert_int_equal(run(f, "--json", "-s", path_of(f, "s.json"), NULL), 1);
+    assert_non_null(strstr(f->out, "\"location\":\"/anyOf/1/$ref/minimum\",\"beneath\":1}\n"));
+}
+
+static void test_byte_order_mark(void **state)
+{
+    struct fixture *f = *state;
+
+    write_input(f, "\xef\xbb\xbf{\"id\":\"a\"}\n{\"id\":\"b\"}\n");
+    assert_int_equal(run(f, "-s", path_of(f, "s.json"), NULL), 1);
+    assert_non_null(strstr(f->out, "-:1: : "));
+    assert_null(strstr(f->out, "-:2:"));
+}
+
+// 12 MB in lines of many lengths, some of them longer than a part; every seventh line is not valid.
+static void write_many_lines(const struct fixture *f)
+{
+    FILE *file = fopen(path_of(f, "in"), "w");
+
+    assert_non_null(file);
+    for (int i = 1; ftell(file) < 12 << 20; i++) {
+        int length = i == 2000 ? 5 << 20 : i == 2001 ? 0 : i * 37 % 1000;
+        fprintf(file, i % 7 == 0 ? "{\"id\":%d,\"x\":\"" : "{\"id\":\"%d\",\"x\":\"", i);
+        for (int k = 0; k < length; k++)
+            fputc('x', file);
+        fputs(i % 50 == 0 ? "\"}\r\n\n" : "\"}\n", file);
+    }
+    fclose(file);
+}
+
+// Processes tell the same, in the same order, as one.
+static void test_jobs(void **state)
+{
+    struct fixture *f = *state;
+    const char *count = "{\"id\":1}\n[]";
+    char *alone = malloc(sizeof(f->out));
+
+    write_many_lines(f);
+    write_file(f, "in2", count, strlen(count));
+    for (int json = 0; json < 2; json++) {
+        const char *form = json ? "--json" : "--output=text";
+        assert_int_equal(
+            run(f, form, "-s", path_of(f, "s.json"), path_of(f, "in"), path_of(f, "in2"), NULL), 1);
+        assert_int_equal(strlen(f->out), sizeof(f->out) - 1); // as much as the fixture keeps
+        memcpy(alone, f->out, sizeof(f->out));
+        for (int jobs = 2; jobs <= 5; jobs++) {
+            char n[16];
+            snprintf(n, sizeof(n), "-j%d", jobs);
+            assert_int_equal(run(f, form, n, "-s", path_of(f, "s.json"), path_of(f, "in"),
+                                 path_of(f, "in2"), NULL),
+                             1);
+            assert_string_equal(f->out, alone);
+        }
+    }
+    // what comes last
+    for (int jobs = 1; jobs <= 3; jobs++) {
+        char n[16];
+        snprintf(n, sizeof(n), "-j%d", jobs);
+        write_schema(f, "{\"maxProperties\":1}");
+        assert_int_equal(run(f, n, "-q", "-s", path_of(f, "s.json"), path_of(f, "in"), NULL), 1);
+        write_schema(f, "{\"properties\":{\"x\":{\"minLength\":4000000}}}");
+        assert_int_equal(
+            run(f, n, "--max-line", "3MiB", "-s", path_of(f, "s.json"), path_of(f, "in"), NULL), 1);
+        write_schema(f, "{\"properties\":{\"x\":{\"maxLength\":4000000}}}");
+        assert_int_equal(run(f, n, "-s", path_of(f, "s.json"), path_of(f, "in"), NULL), 1);
+        char expected[512];
+        snprintf(expected, sizeof(expected),
+                 "%s:2039: /x: expected at most 4000000 characters, found 5242880 (maxLength at "
+                 "/properties/x/maxLength)\n",
+                 path_of(f, "in"));
+        assert_string_equal(f->out, expected);
+    }
+    free(alone);
+}
+
+static void test_jobs_quiet(void **state)
+{
+    struct fixture *f = *state;
+
+    write_many_lines(f);
+    assert_int_equal(run(f, "-q", "-j3", "-s", path_of(f, "s.json"), path_of(f, "in"), NULL), 1);
+    assert_string_equal(f->out, "");
+    assert_string_equal(f->err, "");
+    write_schema(f, "true");
+    assert_int_equal(run(f, "-q", "-j3", "-s", path_of(f, "s.json"), path_of(f, "in"), NULL), 0);
+    assert_int_equal(run(f, "-j3", "-s", path_of(f, "s.json"), path_of(f, "in"), NULL), 0);
+    assert_string_equal(f->out, "");
+}
+
+static void test_jobs_with_trouble(void **state)
+{
+    struct fixture *f = *state;
+
+    write_many_lines(f);
+    assert_int_equal(run(f, "-j2", "-s", path_of(f, "s.json"), "/nowhere/at/all", path_of(f, "in"),
+                         f->dir, NULL),
+                     64);
+    assert_non_null(strstr(f->err, "cannot open /nowhere/at/all: No such file"));
+    assert_non_null(strstr(f->err, "cannot read "));
+    assert_non_null(strstr(f->out, "/in:7: /id: expected string"));
+    assert_int_equal(run(f, "--jobs", "0", "-s", path_of(f, "s.json"), NULL), 64);
+    assert_int_equal(run(f, "--jobs", "two", "-s", path_of(f, "s.json"), NULL), 64);
+    assert_int_equal(run(f, "--jobs=", "-s", path_of(f, "s.json"), NULL), 64);
+    assert_int_equal(run(f, "--jobs=257", "-s", path_of(f, "s.json"), NULL), 64);
+    assert_non_null(strstr(f->err, "--jobs is a number from 1 to 256, not \"257\""));
 }
 
 static void test_faulty_schema(void **state)
@@ -273,7 +460,7 @@ static void test_options(void **state)
     assert_int_equal(run(f, "-s", path_of(f, "s.json"), "--draft=7", "--formats=annotate", NULL),
                      0);
     assert_int_equal(run(f, "-s", path_of(f, "s.json"), "--draft=7", "--formats=assert", NULL), 1);
-    assert_int_equal(run(f, "-s", path_of(f, "s.json"), "--draft=4", NULL), 78);
+    assert_int_equal(run(f, "-s", path_of(f, "s.json"), "--draft=4", NULL), 1);
 }
 
 static void test_usage(void **state)
@@ -323,6 +510,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_names_are_harmless, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_faults_of_a_line, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_long_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_max_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_basic_output, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_closest_branch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_byte_order_mark, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_jobs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_jobs_quiet, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_jobs_with_trouble, setup, teardown),
         cmocka_unit_test_setup_teardown(test_faulty_schema, setup, teardown),
         cmocka_unit_test_setup_teardown(test_options, setup, teardown),
         cmocka_unit_test_setup_teardown(test_usage, setup, teardown),

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forms in which `cxsink validate` tells what it finds.
+#include "cli/validate_priv.h"
+
+#include <string.h>
+
+// Names of members come from the events: no control character of theirs reaches a terminal.
+void validate_append_text(struct buf *out, const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+        if (*p < ' ' || *p == 0x7f)
+            buf_printf(out, "\\u%04x", *p);
+        else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) // C1 controls
+            buf_printf(out, "\\u%04x", *++p);
+        else
+            buf_append(out, p, 1);
+    }
+}
+
+void validate_append_member(struct buf *out, const char *name, const char *value)
+{
+    bool first = out->len == 0 || out->data[out->len - 1] == '{';
+
+    buf_printf(out, "%s\"%s\":", first ? "" : ",", name);
+    if (value == NULL)
+        buf_append_text(out, "null");
+    else
+        buf_json_string(out, value, strlen(value));
+}
+
+static void append_line(const struct validate_fault *fault, struct buf *out)
+{
+    validate_append_text(out, fault->instance);
+    buf_append_text(out, ": ");
+    validate_append_text(out, fault->message);
+    buf_printf(out, " (%s", fault->keyword);
+    if (fault->schema != NULL) {
+        buf_append_text(out, " at ");
+        validate_append_text(out, fault->schema);
+    }
+    buf_append_text(out, ")");
+}
+
+static void append_object(const struct validate_fault *fault, struct buf *out)
+{
+    validate_append_member(out, "instance", fault->instance);
+    validate_append_member(out, "schema", fault->schema);
+    validate_append_member(out, "keyword", fault->keyword);
+    validate_append_member(out, "message", fault->message);
+    validate_append_member(out, "location", fault->location);
+    if (fault->beneath > 0)
+        buf_printf(out, ",\"beneath\":%u", fault->beneath);
+    buf_append_text(out, "}");
+}
+
+// An output unit: JSON Schema Core 2020-12, section 12.3.
+static void append_unit(const struct validate_fault *fault, struct buf *out)
+{
+    buf_append_text(out, "{\"valid\":false");
+    validate_append_member(out, "keywordLocation", fault->location != NULL ? fault->location : "");
+    validate_append_member(out, "instanceLocation", fault->instance);
+    validate_append_member(out, "error", fault->message);
+    buf_append_text(out, "}");
+}
+
+void validate_append_fault(enum validate_form form, const struct validate_fault *fault,
+                           struct buf *out)
+{
+    switch (form) {
+    case VALIDATE_TEXT:
+        append_line(fault, out);
+        return;
+    case VALIDATE_JSON:
+        append_object(fault, out);
+        return;
+    case VALIDATE_BASIC:
+        append_unit(fault, out);
+        return;
+    }
+}
