@@ -47,8 +47,9 @@ bool confine_process(void)
     signal(SIGXFSZ, SIG_IGN); // a verdict into a file fails instead
     if (!limit(RLIMIT_CORE, 0) || !limit(RLIMIT_FSIZE, 0) || !limit(RLIMIT_CPU, CPU_SECONDS))
         return fail("setrlimit", errno);
-    // In this order: a change of rights takes PDEATHSIG back.
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+    // After unshare(), which takes both back. Where /proc hides what one may not trace
+    // (ProtectProc=), the parent sees the size of a dumpable process alone.
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 ||
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
         return fail("prctl", errno);
     return true;
