@@ -18,6 +18,10 @@ struct tape;
 // event always gets the same answer. Whether the value is valid is not known then; it fails,
 // wherever the pattern stands.
 #define SCHEMA_PATTERN_LIMIT "pattern_limit"
+// The same for everything else: validation was given up, because schemas that apply to one value
+// over and over (anyOf, oneOf, if and not within one another) multiply. It may take some 20 ms, and
+// 200 ns for each byte of the event, counted in steps likewise.
+#define SCHEMA_LIMIT "limit"
 
 // One failure. Pointers are RFC 6901, cut at their size; `message` names what was expected and what
 // kind of value was found, never the value itself.
@@ -28,7 +32,7 @@ struct tape;
 //   location  the way to it from the root schema, through each $ref (JSON Schema Core 2020-12,
 //             section 12.3.1); the same as `schema` where there is none
 //   keyword   its name; for a schema `false` the keyword that holds it, for a root `false` "false";
-//             SCHEMA_PATTERN_LIMIT
+//             SCHEMA_PATTERN_LIMIT, SCHEMA_LIMIT
 //   beneath   0; of the failures of the branch of anyOf or oneOf that came closest, which follow
 //             that keyword's own failure, one more than that has
 struct schema_error {

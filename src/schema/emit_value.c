@@ -28,6 +28,26 @@ static void emit_type(struct compiler *compiler, const struct site *site)
     compiler_emit(compiler, site, OP_TYPE, KIND_ANY, KEYWORD_TYPE)->u.word = kinds;
 }
 
+#define OTHERS_SMALL 8 // values are compared one by one
+
+static void make_others_table(struct compiler *compiler, struct enumeration *set)
+{
+    uint32_t slots = 2 * OTHERS_SMALL;
+
+    while (slots / 2 < set->n_others)
+        slots *= 2;
+    uint32_t *table = arena_alloc(&compiler->schema->arena, slots, sizeof(*table));
+    for (uint32_t i = 0; i < set->n_others; i++) {
+        uint64_t hash = equal_hash(compiler->tape, set->others[i], compiler->schema->seed);
+        uint32_t slot = equal_slot(hash, slots - 1);
+        while (table[slot] != 0)
+            slot = (slot + 1) & (slots - 1);
+        table[slot] = set->others[i];
+    }
+    set->others = table;
+    set->others_mask = slots - 1;
+}
+
 static void emit_enum(struct compiler *compiler, const struct site *site)
 {
     const struct tape *tape = compiler->tape;
@@ -49,6 +69,8 @@ static void emit_enum(struct compiler *compiler, const struct site *site)
         }
     }
     set->others = others;
+    if (set->n_others > OTHERS_SMALL)
+        make_others_table(compiler, set);
     names_make_set(arena, strings, set->n_strings, &set->strings);
     compiler_emit(compiler, site, OP_ENUM, KIND_ANY, KEYWORD_ENUM)->u.set = set;
 }

@@ -22,13 +22,15 @@ struct hashed {
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {
-    a = (a ^ b) * UINT64_C(0x9e3779b97f4a7c15);
+    // Not the same for (b, a), nor 0 for (a, a): empty arrays within arrays tell as much apart.
+    a = ((a << 29 | a >> 35) + UINT64_C(0xd6e8feb86659fd93)) ^ b;
+    a *= UINT64_C(0x9e3779b97f4a7c15);
     return (a ^ a >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
 }
 
 // --- hashes --------------------------------------------------------------------------------------
 
-// Not inlined: its room must not lie on the stack of every level of hash_value().
+// Not inlined: its room must not lie on the stack of every level of equal_hash().
 __attribute__((noinline)) static uint64_t hash_string(const struct tape *tape, uint32_t string,
                                                       uint64_t seed)
 {
@@ -87,7 +89,8 @@ static uint64_t hash_number(const struct tape *tape, uint32_t number, uint64_t s
             zeros++; // count only when another digit follows
             continue;
         }
-        hash = mix(hash + zeros, (uint64_t)*p);
+        hash =
+            mix(hash, zeros << 8 | (uint64_t)*p); // whole: no text of more digits comes out alike
         zeros = 0;
     }
     if (!any)
@@ -97,7 +100,7 @@ static uint64_t hash_number(const struct tape *tape, uint32_t number, uint64_t s
     return mix(hash, (uint64_t)place * 2 + negative);
 }
 
-static uint64_t hash_value(const struct tape *tape, uint32_t token, uint64_t seed)
+uint64_t equal_hash(const struct tape *tape, uint32_t token, uint64_t seed)
 {
     const struct tape_token *t = &tape->tokens[token];
     uint64_t hash = mix(seed, t->kind);
@@ -113,11 +116,11 @@ static uint64_t hash_value(const struct tape *tape, uint32_t token, uint64_t see
         return hash_string(tape, token, hash);
     case TAPE_ARRAY:
         for (uint32_t i = token + 1; i != t->next; i = tape->tokens[i].next)
-            hash = mix(hash, hash_value(tape, i, seed));
+            hash = mix(hash, equal_hash(tape, i, seed));
         break;
     case TAPE_OBJECT:
         for (uint32_t key = token + 1; key != t->next; key = tape->tokens[key + 1].next)
-            hash += mix(hash_string(tape, key, seed), hash_value(tape, key + 1, seed));
+            hash += mix(hash_string(tape, key, seed), equal_hash(tape, key + 1, seed));
         break;
     }
     return hash;
@@ -250,7 +253,7 @@ static bool twins_small(const struct tape *tape, uint32_t array, uint64_t seed, 
     uint32_t n = 0;
 
     for (uint32_t i = array + 1; i != tape->tokens[array].next; i = tape->tokens[i].next) {
-        seen[n] = (struct hashed){hash_value(tape, i, seed), i};
+        seen[n] = (struct hashed){equal_hash(tape, i, seed), i};
         for (uint32_t k = 0; k < n; k++)
             if (seen[k].hash == seen[n].hash && equal_values(tape, seen[k].token, tape, i)) {
                 *first_r = seen[k].token;
@@ -266,7 +269,7 @@ static bool twins_small(const struct tape *tape, uint32_t array, uint64_t seed, 
 static uint32_t find_or_put(struct hashed *table, uint32_t mask, const struct tape *tape,
                             struct hashed element)
 {
-    uint32_t slot = (uint32_t)(element.hash >> 32) & mask;
+    uint32_t slot = equal_slot(element.hash, mask);
 
     for (; table[slot].token != 0; slot = (slot + 1) & mask)
         if (table[slot].hash == element.hash &&
@@ -289,7 +292,7 @@ bool equal_find_twins(const struct tape *tape, uint32_t array, uint64_t seed, ui
     struct hashed *table = mem_zalloc(size * sizeof(*table));
     for (uint32_t i = array + 1; !found && i != tape->tokens[array].next;
          i = tape->tokens[i].next) {
-        struct hashed element = {hash_value(tape, i, seed), i};
+        struct hashed element = {equal_hash(tape, i, seed), i};
         uint32_t twin = find_or_put(table, size - 1, tape, element);
         found = twin != TAPE_NONE;
         *first_r = twin;

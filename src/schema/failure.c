@@ -57,8 +57,7 @@ static void write_place(const struct schema *schema, uint32_t place, char *out, 
     keep_pointer(&pointer, out, size);
 }
 
-// The schema that a block is made of.
-static uint32_t block_token(const struct schema *schema, block_t block)
+uint32_t block_token(const struct schema *schema, block_t block)
 {
     uint32_t low = 0, high = schema->n_blocks;
 
@@ -117,14 +116,14 @@ static void write_way(const struct run *run, uint32_t place, char *out, size_t s
 
 // --- which branch came closest -------------------------------------------------------------------
 
-static bool is_direct_member(const struct tape *tape, uint32_t object, uint32_t value)
+// Is the value that fails a member of the one that is judged? Its blocks were run by one of that.
+static bool is_direct_member(const struct run *run, uint32_t value)
 {
-    if (tape->tokens[object].kind != TAPE_OBJECT)
-        return false;
-    for (uint32_t key = object + 1; key < value; key = tape->tokens[key + 1].next)
-        if (key + 1 == value)
-            return true;
-    return false;
+    const struct frame *frame = run->frame;
+
+    while (frame != NULL && frame->token == value)
+        frame = frame->up;
+    return frame != NULL && frame->token == run->base && frame->in->op == OP_OBJECT;
 }
 
 // Does the failure say that the value was not meant for this branch?
@@ -134,7 +133,7 @@ static bool is_telling(const struct run *run, uint32_t token, enum keyword keywo
 
     if (token == run->base)
         return of_value || keyword == KEYWORD_TYPE || run->frame->in->op == OP_FALSE;
-    return of_value && is_direct_member(run->tape, run->base, token);
+    return of_value && is_direct_member(run, token);
 }
 
 static void judge(struct run *run, uint32_t token, enum keyword keyword)
@@ -207,19 +206,34 @@ void explain_branches(struct run *run, const struct instruction *in, uint32_t to
 
 // --- telling -------------------------------------------------------------------------------------
 
+// Counts a failure. What is left to fill in is its message and keyword; NULL: it is not described.
+static struct schema_error *next_error(struct run *run, uint32_t token, uint32_t place)
+{
+    if (run->count++ >= run->max)
+        return NULL;
+    struct schema_error *error = &run->errors[run->count - 1];
+    error->beneath = run->beneath;
+    write_pointer(run->tape, token, error->instance, sizeof(error->instance));
+    write_place(run->schema, place, error->schema, sizeof(error->schema));
+    write_way(run, place, error->location, sizeof(error->location));
+    return error;
+}
+
 void explain(struct run *run, uint32_t token, uint32_t place, enum keyword keyword,
              const char *format, ...)
 {
+    char message[1024];
     va_list args;
 
+    if (run->work < 0) // nothing that fails from here on is known to
+        return;
     if (run->score != NULL) {
         judge(run, token, keyword);
         return;
     }
-    if (run->count++ >= run->max)
+    struct schema_error *error = next_error(run, token, place);
+    if (error == NULL)
         return;
-    struct schema_error *error = &run->errors[run->count - 1];
-    char message[1024];
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
@@ -227,24 +241,23 @@ void explain(struct run *run, uint32_t token, uint32_t place, enum keyword keywo
     memcpy(error->message, message, length);
     error->message[length] = '\0';
     error->keyword = keyword_info(keyword)->name;
-    error->beneath = run->beneath;
-    write_pointer(run->tape, token, error->instance, sizeof(error->instance));
-    write_place(run->schema, place, error->schema, sizeof(error->schema));
-    write_way(run, place, error->location, sizeof(error->location));
 }
 
-void explain_limit(struct run *run, uint32_t token, uint32_t place)
+void explain_limit(struct run *run, uint32_t token, uint32_t place, const char *limit)
 {
-    if (!run->gave_up) {
-        run->gave_up = true;
+    if (run->gave_up == NULL) {
+        run->gave_up = limit;
         run->gave_up_token = token;
         run->gave_up_place = place;
     }
     if (!run->explain || run->score != NULL || run->limit_told)
         return;
     run->limit_told = true;
-    explain(run, token, place, KEYWORD_PATTERN,
-            "the pattern was given up after too many steps; make it simpler");
-    if (run->count <= run->max)
-        run->errors[run->count - 1].keyword = SCHEMA_PATTERN_LIMIT;
+    struct schema_error *error = next_error(run, token, place);
+    if (error == NULL)
+        return;
+    error->keyword = limit;
+    snprintf(error->message, sizeof(error->message),
+             "%s was given up after too many steps; make it simpler",
+             strcmp(limit, SCHEMA_LIMIT) == 0 ? "the schema" : "the pattern");
 }

@@ -4,6 +4,8 @@
 // best one found is used and a search looks at neighbouring slots as well.
 #include "schema/compile_priv.h"
 
+#include "core/hash.h"
+
 #include <string.h>
 
 #define TRIES 256
@@ -50,6 +52,19 @@ static uint32_t count_name_clashes(const struct name_set *set, const struct name
     return clashes;
 }
 
+// Names of which too many are alike in their length and their first and last eight bytes.
+static const struct name *hash_names(struct arena *arena, const struct name *names, uint32_t n)
+{
+    struct name *hashed = arena_alloc(arena, n, sizeof(*hashed));
+
+    for (uint32_t i = 0; i < n; i++) {
+        hashed[i] = names[i];
+        hashed[i].first = hash_bytes(names[i].text, names[i].length, 0);
+        hashed[i].last = 0;
+    }
+    return hashed;
+}
+
 void names_make_set(struct arena *arena, const struct name *names, uint32_t n,
                     struct name_set *set_r)
 {
@@ -69,6 +84,10 @@ void names_make_set(struct arena *arena, const struct name *names, uint32_t n,
                 best = set;
             }
         }
+    if (least > 8 && least > n / 2) {
+        best.hashed = true;
+        names = hash_names(arena, names, n);
+    }
     struct name *slots = arena_alloc(arena, (size_t)best.mask + 1, sizeof(*slots));
     for (uint32_t i = 0; i < n; i++)
         put_name(slots, &best, &names[i]);

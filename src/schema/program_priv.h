@@ -101,15 +101,19 @@ struct name_set {
     uint64_t multiplier;
     unsigned shift;           // 64 - n
     uint32_t mask;            // slots - 1
+    bool hashed;              // `first` is the hash of the whole text, as its words tell too little
     const struct name *slots; // text NULL: free
 };
 
 struct enumeration {
     struct name_set strings;
     uint32_t n_strings;
+    // The values that are not strings: their schema tokens, as a list of n_others, or, when they
+    // are many, in a table by equal_hash(), of 2^n slots with open addressing, 0 being a free one.
     uint32_t n_others;
-    const uint32_t *others; // schema tokens of the values that are not strings
-    uint8_t other_kinds;    // their kinds
+    const uint32_t *others;
+    uint32_t others_mask; // slots - 1; 0: a list
+    uint8_t other_kinds;  // their kinds
 };
 
 // Of minimum and its like. Small whole bounds are compared as integers.
@@ -291,6 +295,14 @@ static inline uint64_t name_word(const char *p, size_t length)
 static inline uint64_t name_last_word(const char *p, size_t length)
 {
     return length > 8 ? name_word(p + length - 8, 8) : 0;
+}
+
+// equal.c: equal values have equal hashes.
+uint64_t equal_hash(const struct tape *tape, uint32_t token, uint64_t seed);
+
+static inline uint32_t equal_slot(uint64_t hash, uint32_t mask)
+{
+    return (uint32_t)(hash >> 32) & mask;
 }
 
 static inline uint32_t name_slot(uint64_t first, uint64_t last, uint32_t length,

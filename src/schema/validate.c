@@ -3,6 +3,7 @@
 // that apply to one value through one another (SCHEMA_IN_PLACE_MAX at most).
 #include "schema/validate_priv.h"
 
+#include "core/hash.h"
 #include "core/mem.h"
 #include "json/number.h"
 #include "json/text.h"
@@ -58,15 +59,16 @@ static bool matches(struct run *run, struct regex *regex, uint32_t place, uint32
     const struct tape *tape = run->tape;
     enum regex_result result;
     size_t length;
+    const char *text = tape_string(tape, string, &length);
 
     if (is_plain(tape, string)) {
-        const char *text = tape_string(tape, string, &length);
         result = regex_match(regex, text, length, &run->steps);
     } else {
         result = match_unescaped(run, string, regex);
     }
+    run_spend(run, length / 4);
     if (result == REGEX_LIMIT)
-        explain_limit(run, string, place);
+        explain_limit(run, string, place, SCHEMA_PATTERN_LIMIT);
     return result == REGEX_MATCH;
 }
 
@@ -81,41 +83,57 @@ __attribute__((noinline)) static bool format_unescaped(const struct tape *tape, 
     return right;
 }
 
-static bool has_format(const struct tape *tape, uint32_t string, enum format format)
+static bool has_format(struct run *run, uint32_t string, enum format format)
 {
+    const struct tape *tape = run->tape;
     size_t length;
+    const char *text = tape_string(tape, string, &length);
 
+    run_spend(run, length / 4);
     if (!is_plain(tape, string))
         return format_unescaped(tape, string, format);
-    const char *text = tape_string(tape, string, &length);
     return format_check(format, text, length);
 }
 
-static bool has_length(const struct tape *tape, uint32_t string, enum opcode op, uint32_t limit)
+static bool has_length(struct run *run, uint32_t string, enum opcode op, uint32_t limit)
 {
     size_t bytes;
 
-    tape_string(tape, string, &bytes);
+    tape_string(run->tape, string, &bytes);
     // A code point takes one to four bytes, or up to twelve as two escapes: mostly that decides.
-    if (op == OP_MAX_LENGTH)
-        return bytes <= limit || text_string_code_points(tape, string) <= limit;
-    if (bytes < limit)
+    if (op == OP_MAX_LENGTH ? bytes <= limit : bytes / 12 >= limit)
+        return true;
+    if (op == OP_MIN_LENGTH && bytes < limit)
         return false;
-    return bytes / 12 >= limit || text_string_code_points(tape, string) >= limit;
+    run_spend(run, bytes / 4);
+    size_t points = text_string_code_points(run->tape, string);
+    return op == OP_MAX_LENGTH ? points <= limit : points >= limit;
 }
 
 static bool in_name_set(const struct name_set *set, const char *text, size_t length)
 {
-    uint64_t first = name_word(text, length), last = name_last_word(text, length);
+    uint64_t first = set->hashed ? hash_bytes(text, length, 0) : name_word(text, length);
+    uint64_t last = set->hashed ? 0 : name_last_word(text, length);
     uint32_t slot = name_slot(first, last, (uint32_t)length, set);
 
     for (; set->slots[slot].text != NULL; slot = (slot + 1) & set->mask) {
         const struct name *name = &set->slots[slot];
         if (name->first == first && name->last == last && name->length == length &&
-            (length <= 16 || memcmp(name->text, text, length) == 0))
+            ((length <= 16 && !set->hashed) || memcmp(name->text, text, length) == 0))
             return true;
     }
     return false;
+}
+
+__attribute__((noinline)) static bool unescaped_in_set(const struct name_set *set,
+                                                       const struct tape *tape, uint32_t string)
+{
+    struct unescaped plain;
+
+    unescape(tape, string, &plain);
+    bool found = in_name_set(set, plain.text, plain.length);
+    free(plain.owned);
+    return found;
 }
 
 static bool string_in_enum(const struct enumeration *set, const struct tape *tape, uint32_t string)
@@ -124,19 +142,25 @@ static bool string_in_enum(const struct enumeration *set, const struct tape *tap
 
     if (set->n_strings == 0)
         return false;
-    if (is_plain(tape, string)) {
-        const char *text = tape_string(tape, string, &length);
-        return in_name_set(&set->strings, text, length);
-    }
-    for (uint32_t i = 0; i <= set->strings.mask; i++) {
-        const struct name *name = &set->strings.slots[i];
-        if (name->text != NULL && text_string_equals(tape, string, name->text, name->length))
+    if (!is_plain(tape, string))
+        return unescaped_in_set(&set->strings, tape, string);
+    const char *text = tape_string(tape, string, &length);
+    return in_name_set(&set->strings, text, length);
+}
+
+static bool other_in_table(struct run *run, const struct enumeration *set, uint32_t token)
+{
+    const struct tape_token *t = &run->tape->tokens[token];
+    uint32_t slot = equal_slot(equal_hash(run->tape, token, run->schema->seed), set->others_mask);
+
+    run_spend(run, (t->end - t->start) / 4);
+    for (; set->others[slot] != 0; slot = (slot + 1) & set->others_mask)
+        if (equal_values(run->tape, token, &run->schema->tape, set->others[slot]))
             return true;
-    }
     return false;
 }
 
-static bool in_enum(const struct run *run, const struct enumeration *set, uint32_t token)
+static bool in_enum(struct run *run, const struct enumeration *set, uint32_t token)
 {
     unsigned kind = run->tape->tokens[token].kind;
 
@@ -144,6 +168,8 @@ static bool in_enum(const struct run *run, const struct enumeration *set, uint32
         return string_in_enum(set, run->tape, token);
     if ((set->other_kinds >> kind & 1) == 0)
         return false;
+    if (set->others_mask != 0)
+        return other_in_table(run, set, token);
     for (uint32_t i = 0; i < set->n_others; i++)
         if (equal_values(run->tape, token, &run->schema->tape, set->others[i]))
             return true;
@@ -258,6 +284,7 @@ static bool object_passes(struct run *run, const struct object *object, uint32_t
     uint32_t end = tokens[token].next;
     uint32_t n_required = 0;
 
+    run_spend(run, tokens[token].count);
     if (tokens[token].count < object->n_required)
         return false;
     for (uint32_t key = token + 1; key != end; key = tokens[key + 1].next) {
@@ -281,6 +308,7 @@ static void explain_required(struct run *run, const struct object *object, uint3
 {
     for (uint32_t i = 0; i < object->n_required; i++) {
         const struct name *name = &object->required[i];
+        run_spend(run, run->tape->tokens[token].count / 4);
         if (tape_member(run->tape, token, name->text, name->length, name->hash) == TAPE_NONE)
             explain(run, token, object->required_place, KEYWORD_REQUIRED,
                     "expected a member \"%.*s\"", (int)name->length, name->text);
@@ -306,6 +334,7 @@ static void explain_object(struct run *run, const struct object *object, uint32_
     uint32_t end = tokens[token].next;
     bool known;
 
+    run_spend(run, tokens[token].count);
     explain_required(run, object, token);
     for (uint32_t key = token + 1; key != end; key = tokens[key + 1].next) {
         const struct property *property = find_property(object, run->tape, key);
@@ -361,6 +390,7 @@ static bool run_dependent_required(struct run *run, const struct instruction *in
 
     for (uint32_t i = 0; i < in->u.dependents->n; i++) {
         const struct dependent *dependent = &in->u.dependents->list[i];
+        run_spend(run, run->tape->tokens[token].count / 4);
         if (!has_member(run, token, &dependent->trigger))
             continue;
         for (uint32_t k = 0; k < dependent->n_names; k++) {
@@ -384,6 +414,7 @@ static bool run_dependent_schemas(struct run *run, const struct instruction *in,
 
     for (uint32_t i = 0; i < in->u.dependents->n; i++) {
         const struct dependent *dependent = &in->u.dependents->list[i];
+        run_spend(run, run->tape->tokens[token].count / 4);
         if (!has_member(run, token, &dependent->trigger) || run_block(run, dependent->block, token))
             continue;
         if (!run->explain)
@@ -420,7 +451,7 @@ bool run_contains_judge(struct run *run, const struct instruction *in, uint32_t 
     const struct contains *contains = in->u.contains;
 
     if (count >= contains->min && count <= contains->max)
-        return true;
+        return run->work >= 0;
     if (!run->explain)
         return false;
     if (count > contains->max)
@@ -469,10 +500,11 @@ static bool run_tail(struct run *run, const struct tail *tail, uint32_t token)
     return passed;
 }
 
-static bool has_twins(const struct run *run, uint32_t token)
+static bool has_twins(struct run *run, uint32_t token)
 {
     uint32_t first, second;
 
+    run_spend(run, (run->tape->tokens[token].end - run->tape->tokens[token].start) / 4);
     return equal_find_twins(run->tape, token, run->schema->seed, &first, &second);
 }
 
@@ -493,7 +525,7 @@ static bool run_if(struct run *run, const struct branch *branch, uint32_t token)
 {
     block_t next = probe(run, branch->condition, token) ? branch->then : branch->otherwise;
 
-    return next == BLOCK_NONE || run_block(run, next, token);
+    return run->work >= 0 && (next == BLOCK_NONE || run_block(run, next, token));
 }
 
 // --- the loop ------------------------------------------------------------------------------------
@@ -525,9 +557,9 @@ static bool run_instruction(struct run *run, const struct instruction *in, uint3
         return is_multiple(run, token, in->u.word);
     case OP_MIN_LENGTH:
     case OP_MAX_LENGTH:
-        return has_length(tape, token, (enum opcode)in->op, in->u.word);
+        return has_length(run, token, (enum opcode)in->op, in->u.word);
     case OP_FORMAT:
-        return has_format(tape, token, (enum format)in->u.word);
+        return has_format(run, token, (enum format)in->u.word);
     case OP_PATTERN:
         return matches(run, in->u.regex, in->place, token);
     case OP_OBJECT:
@@ -553,9 +585,9 @@ static bool run_instruction(struct run *run, const struct instruction *in, uint3
     case OP_ANY_OF:
         return count_passes(run, in->u.list, token, 1) == 1;
     case OP_ONE_OF:
-        return count_passes(run, in->u.list, token, 2) == 1;
+        return count_passes(run, in->u.list, token, 2) == 1 && run->work >= 0;
     case OP_NOT:
-        return !probe(run, in->u.block, token);
+        return !probe(run, in->u.block, token) && run->work >= 0;
     case OP_IF:
         return run_if(run, in->u.branch, token);
     case OP_DEPENDENT_SCHEMAS:
@@ -567,12 +599,20 @@ static bool run_instruction(struct run *run, const struct instruction *in, uint3
     }
 }
 
+__attribute__((noinline, cold)) static bool give_up(struct run *run, block_t block, uint32_t token)
+{
+    explain_limit(run, token, block_token(run->schema, block), SCHEMA_LIMIT);
+    return false;
+}
+
 // For the verdict alone: stops at the first failure.
 static bool block_passes(struct run *run, block_t block, uint32_t token)
 {
     const struct instruction *in = &run->schema->program[block];
     unsigned kind = run->tape->tokens[token].kind;
 
+    if (!run_spend(run, 1))
+        return give_up(run, block, token);
     for (; in->op != OP_END; in++)
         if ((in->kinds >> kind & 1) != 0 && !run_instruction(run, in, token))
             return false;
@@ -581,10 +621,13 @@ static bool block_passes(struct run *run, block_t block, uint32_t token)
 
 bool explain_block(struct run *run, block_t block, uint32_t token)
 {
-    struct frame frame = {.up = run->frame, .block = block, .in = &run->schema->program[block]};
+    struct frame frame = {
+        .up = run->frame, .block = block, .token = token, .in = &run->schema->program[block]};
     unsigned kind = run->tape->tokens[token].kind;
     bool passed = true;
 
+    if (!run_spend(run, 1))
+        return give_up(run, block, token);
     run->frame = &frame;
     for (; frame.in->op != OP_END; frame.in++) {
         if ((frame.in->kinds >> kind & 1) == 0 || run_instruction(run, frame.in, token))
@@ -601,30 +644,38 @@ bool run_block(struct run *run, block_t block, uint32_t token)
     return run->explain ? explain_block(run, block, token) : block_passes(run, block, token);
 }
 
+bool run_verdict(struct run *run, const struct schema *schema, const struct tape *tape)
+{
+    *run = (struct run){.schema = schema,
+                        .tape = tape,
+                        .steps = REGEX_STEPS(tape->length),
+                        .work = RUN_WORK(tape->length)};
+    // What was given up makes the value fail, also where its failure would be right.
+    return block_passes(run, 0, 0) && run->gave_up == NULL;
+}
+
 bool schema_validate(const struct schema *schema, const struct tape *tape,
                      struct schema_error *errors_r, size_t max_errors, size_t *n_errors_r)
 {
-    struct run run = {.schema = schema,
-                      .tape = tape,
-                      .errors = errors_r,
-                      .max = max_errors,
-                      .steps = REGEX_STEPS(tape->length)};
+    struct run run;
 
     *n_errors_r = 0;
-    if (block_passes(&run, 0, 0) && !run.gave_up)
+    if (run_verdict(&run, schema, tape))
         return true;
     if (max_errors == 0) {
         *n_errors_r = 1;
         return false;
     }
     run.explain = true;
-    if (!run.gave_up) {
+    run.errors = errors_r;
+    run.max = max_errors;
+    if (run.gave_up == NULL) {
         run.steps = REGEX_STEPS(tape->length);
+        run.work = RUN_WORK(tape->length);
         explain_block(&run, 0, 0);
     }
-    // A pattern without an answer makes the value fail, also where its failure would be right.
-    if (run.gave_up && !run.limit_told)
-        explain_limit(&run, run.gave_up_token, run.gave_up_place);
+    if (run.gave_up != NULL && !run.limit_told)
+        explain_limit(&run, run.gave_up_token, run.gave_up_place, run.gave_up);
     *n_errors_r = run.count;
     return false;
 }

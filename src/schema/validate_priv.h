@@ -11,6 +11,7 @@
 struct frame {
     const struct frame *up; // the block that runs it; NULL: the root's
     block_t block;
+    uint32_t token;
     const struct instruction *in;
 };
 
@@ -35,11 +36,24 @@ struct run {
     uint32_t base;             // the value that is judged
     unsigned beneath;          // branches around, whose failures are told
     int64_t steps;             // that patterns may still take
-    // A pattern was given up: the value fails, whatever a `not` around makes of it.
-    bool gave_up;
+    int64_t work;              // what all else may still take, below 0: that was too much
+    // SCHEMA_PATTERN_LIMIT or SCHEMA_LIMIT: the value fails, whatever a `not` around makes of it.
+    const char *gave_up;
     bool limit_told;                       // a failure says so
     uint32_t gave_up_token, gave_up_place; // of the first one
 };
+
+// What the work for a value of `length` bytes may be. One of it is the run of a block, a member or
+// an element of its value, or four bytes of a text: some 5 ns. Every schema but those that multiply
+// stays far below.
+#define RUN_WORK(length) ((INT64_C(1) << 22) + (int64_t)(length)*32)
+
+// False when that was too much.
+static inline bool run_spend(struct run *run, uint64_t work)
+{
+    run->work -= (int64_t)work;
+    return run->work >= 0;
+}
 
 // A string's bytes: the tape's own, or unescaped into `room` or (when longer) a piece of memory.
 struct unescaped {
@@ -49,7 +63,9 @@ struct unescaped {
     char room[4096];
 };
 
-// validate.c: the value passes the block; with `explain` set every failure is told.
+// validate.c: the verdict alone, without failures; what it took is in `work` and `steps`.
+bool run_verdict(struct run *run, const struct schema *schema, const struct tape *tape);
+// The value passes the block; with `explain` set every failure is told.
 bool run_block(struct run *run, block_t block, uint32_t token);
 // The same with `explain` set only.
 bool explain_block(struct run *run, block_t block, uint32_t token);
@@ -67,9 +83,11 @@ bool run_remembering(struct run *run, const struct instruction *in, uint32_t tok
 // `false` itself) in the schema.
 void explain(struct run *run, uint32_t token, uint32_t place, enum keyword keyword,
              const char *format, ...) __attribute__((format(printf, 5, 6)));
-// A pattern (its key at `place`) was given up over the string at `token`: notes it, and with
-// `explain` tells it, once.
-void explain_limit(struct run *run, uint32_t token, uint32_t place);
+// A pattern (its key at `place`) was given up over the string at `token`, or a schema (at `place`)
+// over the value at `token`: notes it, and with `explain` tells it, once.
+void explain_limit(struct run *run, uint32_t token, uint32_t place, const char *limit);
+// The schema that a block is made of.
+uint32_t block_token(const struct schema *schema, block_t block);
 // anyOf or oneOf, where all branches failed: tells that, and beneath it the failures of the one
 // that came closest. `how_many` as in "at least one".
 void explain_branches(struct run *run, const struct instruction *in, uint32_t token,
