@@ -110,16 +110,28 @@ static bool has_length(struct run *run, uint32_t string, enum opcode op, uint32_
     return op == OP_MAX_LENGTH ? points <= limit : points >= limit;
 }
 
-static bool in_name_set(const struct name_set *set, const char *text, size_t length)
+__attribute__((noinline)) static bool in_hashed_set(const struct name_set *set, const char *text,
+                                                    size_t length)
 {
-    uint64_t first = set->hashed ? hash_bytes(text, length, 0) : name_word(text, length);
-    uint64_t last = set->hashed ? 0 : name_last_word(text, length);
+    uint64_t first = hash_bytes(text, length, 0);
+    uint32_t slot = name_slot(first, 0, (uint32_t)length, set);
+
+    for (; set->slots[slot].text != NULL; slot = (slot + 1) & set->mask)
+        if (set->slots[slot].first == first && set->slots[slot].length == length &&
+            memcmp(set->slots[slot].text, text, length) == 0)
+            return true;
+    return false;
+}
+
+static inline bool in_name_set(const struct name_set *set, const char *text, size_t length)
+{
+    uint64_t first = name_word(text, length), last = name_last_word(text, length);
     uint32_t slot = name_slot(first, last, (uint32_t)length, set);
 
     for (; set->slots[slot].text != NULL; slot = (slot + 1) & set->mask) {
         const struct name *name = &set->slots[slot];
         if (name->first == first && name->last == last && name->length == length &&
-            ((length <= 16 && !set->hashed) || memcmp(name->text, text, length) == 0))
+            (length <= 16 || memcmp(name->text, text, length) == 0))
             return true;
     }
     return false;
@@ -131,7 +143,8 @@ __attribute__((noinline)) static bool unescaped_in_set(const struct name_set *se
     struct unescaped plain;
 
     unescape(tape, string, &plain);
-    bool found = in_name_set(set, plain.text, plain.length);
+    bool found = set->hashed ? in_hashed_set(set, plain.text, plain.length)
+                             : in_name_set(set, plain.text, plain.length);
     free(plain.owned);
     return found;
 }
@@ -145,6 +158,8 @@ static bool string_in_enum(const struct enumeration *set, const struct tape *tap
     if (!is_plain(tape, string))
         return unescaped_in_set(&set->strings, tape, string);
     const char *text = tape_string(tape, string, &length);
+    if (set->strings.hashed)
+        return in_hashed_set(&set->strings, text, length);
     return in_name_set(&set->strings, text, length);
 }
 
@@ -644,12 +659,8 @@ bool run_block(struct run *run, block_t block, uint32_t token)
     return run->explain ? explain_block(run, block, token) : block_passes(run, block, token);
 }
 
-bool run_verdict(struct run *run, const struct schema *schema, const struct tape *tape)
+bool run_verdict(struct run *run)
 {
-    *run = (struct run){.schema = schema,
-                        .tape = tape,
-                        .steps = REGEX_STEPS(tape->length),
-                        .work = RUN_WORK(tape->length)};
     // What was given up makes the value fail, also where its failure would be right.
     return block_passes(run, 0, 0) && run->gave_up == NULL;
 }
@@ -657,18 +668,21 @@ bool run_verdict(struct run *run, const struct schema *schema, const struct tape
 bool schema_validate(const struct schema *schema, const struct tape *tape,
                      struct schema_error *errors_r, size_t max_errors, size_t *n_errors_r)
 {
-    struct run run;
+    struct run run = {.schema = schema,
+                      .tape = tape,
+                      .errors = errors_r,
+                      .max = max_errors,
+                      .steps = REGEX_STEPS(tape->length),
+                      .work = RUN_WORK(tape->length)};
 
     *n_errors_r = 0;
-    if (run_verdict(&run, schema, tape))
+    if (run_verdict(&run))
         return true;
     if (max_errors == 0) {
         *n_errors_r = 1;
         return false;
     }
     run.explain = true;
-    run.errors = errors_r;
-    run.max = max_errors;
     if (run.gave_up == NULL) {
         run.steps = REGEX_STEPS(tape->length);
         run.work = RUN_WORK(tape->length);

@@ -43,9 +43,9 @@ struct run {
     uint32_t gave_up_token, gave_up_place; // of the first one
 };
 
-// What the work for a value of `length` bytes may be. One of it is the run of a block, a member or
-// an element of its value, or four bytes of a text: some 5 ns. Every schema but those that multiply
-// stays far below.
+// What the work for a value of `length` bytes may be. One of it is the run of a block, a member of
+// an object, or four bytes of a text that is looked at: some 5 ns. Every schema but those that
+// multiply stays far below.
 #define RUN_WORK(length) ((INT64_C(1) << 22) + (int64_t)(length)*32)
 
 // False when that was too much.
@@ -63,8 +63,8 @@ struct unescaped {
     char room[4096];
 };
 
-// validate.c: the verdict alone, without failures; what it took is in `work` and `steps`.
-bool run_verdict(struct run *run, const struct schema *schema, const struct tape *tape);
+// validate.c: the verdict alone, without failures.
+bool run_verdict(struct run *run);
 // The value passes the block; with `explain` set every failure is told.
 bool run_block(struct run *run, block_t block, uint32_t token);
 // The same with `explain` set only.

@@ -545,13 +545,11 @@ static void test_large_then_small(void **state)
     accept_members(f, (struct members){0});
 }
 
-// A pattern that runs away has a reason of its own: mend the pattern, not the event.
-static void test_pattern_limit(void **state)
+// Refused by another schema, with that reason, of the schema at `place`.
+static void assert_refused_by(struct fixture *f, const char *schema, const char *event,
+                              const char *reason, const char *place)
 {
-    struct fixture *f = *state;
     struct schema *kept = f->schema;
-    const char *schema = "{\"properties\":{\"key\":{\"pattern\":\"^(a+)+$\"}}}";
-    const char *event = "{\"key\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"}";
     struct schema_fault fault;
     struct status st = {0};
 
@@ -559,10 +557,30 @@ static void test_pattern_limit(void **state)
         schema_compile("test", schema, strlen(schema), &f->schema, &fault, 1, NULL, &st),
         STATUS_OK);
     decode_bytes(f, event, strlen(event));
-    assert_refused(f, event, "schema.pattern_limit");
-    assert_non_null(strstr(buf_text(&f->result.detail), "\"/properties/key/pattern\""));
+    assert_refused(f, event, reason);
+    assert_non_null(strstr(buf_text(&f->result.detail), place));
     schema_destroy(&f->schema);
     f->schema = kept;
+}
+
+// A pattern that runs away has a reason of its own: mend the pattern, not the event.
+static void test_pattern_limit(void **state)
+{
+    assert_refused_by(*state, "{\"properties\":{\"key\":{\"pattern\":\"^(a+)+$\"}}}",
+                      "{\"key\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"}",
+                      "schema.pattern_limit", "\"/properties/key/pattern\"");
+}
+
+// So have schemas that multiply: here two evaluations a level of nesting.
+static void test_limit(void **state)
+{
+    char event[201] = {0};
+
+    memset(event, '[', 100);
+    memset(event + 100, ']', 100);
+    assert_refused_by(*state,
+                      "{\"if\":{\"items\":{\"$ref\":\"#\"}},\"then\":{\"items\":{\"$ref\":\"#\"}}}",
+                      event, "schema.limit", "too many steps");
 }
 
 int main(void)
@@ -577,7 +595,7 @@ int main(void)
         cmocka_unit_test(test_without_schema),    cmocka_unit_test(test_integer_duration),
         cmocka_unit_test(test_many_columns),      cmocka_unit_test(test_depth_limit),
         cmocka_unit_test(test_rows_append),       cmocka_unit_test(test_large_then_small),
-        cmocka_unit_test(test_pattern_limit),
+        cmocka_unit_test(test_pattern_limit),     cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -15,12 +15,13 @@ typedef void (*make_fn)(struct buf *out, unsigned i);
 static int64_t work_of(const struct schema *schema, const struct buf *json, bool *valid_r)
 {
     struct tape tape;
-    struct run run;
+    struct run run = {.schema = schema, .tape = &tape, .work = RUN_WORK(json->len)};
 
     tape_init(&tape, 0);
     if (!tape_parse(&tape, json->data, json->len))
         fail_msg("%s at %zu", tape.error_message, tape.error_offset);
-    *valid_r = run_verdict(&run, schema, &tape);
+    run.steps = REGEX_STEPS(json->len);
+    *valid_r = run_verdict(&run);
     int64_t work = RUN_WORK(json->len) - run.work;
     tape_deinit(&tape);
     return work;
