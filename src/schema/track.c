@@ -70,6 +70,7 @@ static bool run_track(struct run *run, const struct instruction *in, uint32_t to
     size_t outer = tracker->record, n_outer = tracker->n_record;
     size_t n = (count_of(&run->tape->tokens[token]) + (size_t)63) / 64;
 
+    run_spend(run, n);
     tracker->record = push(tracker, n);
     tracker->n_record = n;
     for (size_t i = 0; i < n; i++)
@@ -84,12 +85,13 @@ static bool run_track(struct run *run, const struct instruction *in, uint32_t to
     return passed;
 }
 
-static void mark_first(const struct run *run, uint32_t token, uint32_t n)
+static void mark_first(struct run *run, uint32_t token, uint32_t n)
 {
     struct tracker *tracker = run->schema->tracker;
     uint32_t count = run->tape->tokens[token].count;
 
     n = n < count ? n : count;
+    run_spend(run, n);
     for (uint32_t i = 0; i < n; i++)
         mark(tracker, i);
 }
@@ -99,6 +101,7 @@ static void mark_known(struct run *run, const struct object *object, uint32_t to
     const struct tape_token *tokens = run->tape->tokens;
     uint32_t i = 0;
 
+    run_spend(run, tokens[token].count);
     for (uint32_t key = token + 1; key != tokens[token].next; key = tokens[key + 1].next, i++)
         if (run_is_known(run, object, key))
             mark(run->schema->tracker, i);
@@ -111,6 +114,7 @@ static bool probe_marked(struct run *run, block_t block, uint32_t token)
     size_t n = tracker->n_record * sizeof(*tracker->words);
     size_t copy = push(tracker, tracker->n_record);
 
+    run_spend(run, tracker->n_record);
     if (n > 0)
         memcpy(tracker->words + copy, tracker->words + tracker->record, n);
     bool passed = probe(run, block, token);
@@ -133,7 +137,7 @@ static bool run_if_marked(struct run *run, const struct branch *branch, uint32_t
 {
     block_t next = probe_marked(run, branch->condition, token) ? branch->then : branch->otherwise;
 
-    return next == BLOCK_NONE || run_block(run, next, token);
+    return run->work >= 0 && (next == BLOCK_NONE || run_block(run, next, token));
 }
 
 static bool run_contains_marked(struct run *run, const struct instruction *in, uint32_t token)
@@ -228,7 +232,7 @@ bool run_remembering(struct run *run, const struct instruction *in, uint32_t tok
     case OP_ANY_OF_MARKED:
         return count_marked(run, in->u.list, token) >= 1;
     case OP_ONE_OF_MARKED:
-        return count_marked(run, in->u.list, token) == 1;
+        return count_marked(run, in->u.list, token) == 1 && run->work >= 0;
     case OP_IF_MARKED:
         return run_if_marked(run, in->u.branch, token);
     case OP_UNEVALUATED:

@@ -110,6 +110,21 @@ static const struct {
      make_member},
     {"dependents", "{\"dependentRequired\":{\"member_1\":[\"member_2\",\"member_3\"]}}",
      make_member},
+    {"unevaluated members",
+     "{\"anyOf\":[{\"properties\":{\"member_1\":true}},{\"patternProperties\":{\"2\":true}}],"
+     "\"unevaluatedProperties\":{\"type\":\"number\"}}",
+     make_member},
+    {"unevaluated elements",
+     "{\"contains\":{\"required\":[\"a\"]},\"if\":{\"prefixItems\":[true,{}]},"
+     "\"unevaluatedItems\":false}",
+     make_object},
+    {"nesting, unevaluated",
+     "{\"anyOf\":[{\"prefixItems\":[true]},{\"type\":\"number\"}],\"items\":{\"$ref\":\"#\"},"
+     "\"unevaluatedItems\":false}",
+     make_deep},
+    {"dynamic references",
+     "{\"$id\":\"http://a/\",\"$dynamicAnchor\":\"n\",\"items\":{\"$dynamicRef\":\"#n\"}}",
+     make_array},
     {"nesting", TREE, make_deep},
     {"nesting, unique",
      "{\"if\":{\"type\":\"array\"},\"then\":{\"uniqueItems\":true,\"items\":{\"type\":\"array\"}}}",
@@ -178,6 +193,8 @@ static const struct {
     {"{\"oneOf\":[@,@]}", 30, "true"},
     {"{\"allOf\":[@,@]}", 30, "true"},
     {"{\"oneOf\":[{\"not\":@},{\"not\":@}]}", 20, "true"},
+    {"{\"anyOf\":[@,@],\"unevaluatedItems\":false}", 20, "{\"type\":\"null\"}"},
+    {"{\"oneOf\":[@,@],\"unevaluatedItems\":false}", 20, "{\"prefixItems\":[true]}"},
     {"{\"if\":@,\"then\":@}", 30, "true"},
     {"{\"anyOf\":[{\"allOf\":[@,false]},{\"allOf\":[@,false]}]}", 20, "true"},
 };
