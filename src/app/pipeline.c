@@ -23,8 +23,9 @@ static void add_schema_faults(const struct config_stream *stream, const char *po
 {
     for (size_t i = 0; i < found->count && i < found->max; i++) {
         const struct schema_fault *f = &found->list[i];
-        config_faults_add(faults, 0, pointer, "%s:%u:%u: %s: %s", stream->schema, f->line,
-                          f->column, f->pointer[0] ? f->pointer : "(root)", f->message);
+        config_faults_add(faults, 0, pointer, "%s:%u:%u: %s: %s",
+                          f->file[0] ? f->file : stream->schema, f->line, f->column,
+                          f->pointer[0] ? f->pointer : "(root)", f->message);
     }
 }
 
@@ -37,8 +38,14 @@ static struct schema_options options_of(const struct config_stream *stream)
         [DRAFT_6] = SCHEMA_DRAFT_6,
         [DRAFT_4] = SCHEMA_DRAFT_4,
     };
+    static const enum schema_strict stricts[] = {
+        [STRICT_TYPOS] = SCHEMA_STRICT_TYPOS,
+        [STRICT_ALL] = SCHEMA_STRICT_ALL,
+        [STRICT_OFF] = SCHEMA_STRICT_OFF,
+    };
     return (struct schema_options){
         .draft = drafts[stream->schema_draft],
+        .strict = stricts[stream->schema_strict],
         .annotate_formats = stream->formats == FORMATS_ANNOTATE,
     };
 }

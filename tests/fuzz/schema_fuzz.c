@@ -28,7 +28,8 @@ int fuzz_one(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     struct schema_options options = {.draft = (enum schema_draft)(data[0] % 5),
-                                     .annotate_formats = (data[0] & 8) != 0};
+                                     .annotate_formats = (data[0] & 8) != 0,
+                                     .strict = (enum schema_strict)(data[0] / 16 % 3)};
     char *text = fuzz_copy(data + 1, size - 1);
     enum status_code code = schema_compile_with(&options, text, size - 1, &faults, &schema);
     FUZZ_CHECK((code == STATUS_OK) == (schema != NULL), "%d", code);

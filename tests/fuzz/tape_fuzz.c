@@ -160,6 +160,24 @@ static void check_compact(const struct tape *tape)
     buf_deinit(&text);
 }
 
+// Each means of finding structure that this processor has comes to the same.
+static void check_variants(const struct tape *tape)
+{
+    struct tape other;
+    tape_init(&other, 0);
+    for (int v = 0; v < TAPE_VARIANTS; v++) {
+        if (!tape_use(&other, (enum tape_variant)v))
+            continue;
+        FUZZ_CHECK(tape_parse(&other, tape->data, tape->length) == (tape->error == TAPE_OK), "%d",
+                   v);
+        FUZZ_CHECK(other.error == tape->error && other.error_offset == tape->error_offset &&
+                       strcmp(other.error_message, tape->error_message) == 0,
+                   "variant %d: %s at %zu", v, other.error_message, other.error_offset);
+        check_same(tape, &other);
+    }
+    tape_deinit(&other);
+}
+
 static void check_refusal(const struct tape *tape)
 {
     FUZZ_CHECK(tape->error != TAPE_OK && tape->n_tokens == 0, "%d", tape->error);
@@ -183,6 +201,7 @@ int fuzz_one(const uint8_t *data, size_t size)
     } else {
         check_refusal(&tape);
     }
+    check_variants(&tape);
     tape_deinit(&warm);
     tape_deinit(&tape);
     return 0;

@@ -113,6 +113,12 @@ def test_schema_faults(build, workdir):
     stream.update(schema_draft="2020-12")
     made.write()
     assert "/items" in made.run("check", code=78).stderr
+    (workdir / "event.json").write_text('{"requird": [], "vendor": 1}')
+    for strict, told in (("typos", "requird"), ("all", "vendor"), ("off", None)):
+        stream.update(schema_strict=strict)
+        made.write()
+        assert told is None or told in made.run("check", code=78).stderr
+    made.run("check")
     stream["schema"] = str(daemon.SCHEMA)
     made.write()
     assert "1 stream, 1 table, 0 credentials: all is well" in made.run("check").stdout
