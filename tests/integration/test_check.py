@@ -103,7 +103,15 @@ def test_schema_faults(build, workdir):
                    for _, _, _, message in found), (pointer, done.stderr)
     (workdir / "event.json").unlink()
     assert "event.json" in made.run("check", code=78).stderr
-    # How it is read is the stream's to say.
+    made.config["streams"]["main"]["schema"] = str(daemon.SCHEMA)
+    made.write()
+    assert "1 stream, 1 table, 0 credentials: all is well" in made.run("check").stdout
+    assert json.loads(made.run("check", "--json").stdout) == []
+
+
+def test_how_schemas_are_read(build, workdir):
+    """Draft, formats and strictness are the stream's to say."""
+    made = commands.Commands(build, workdir, daemon.config("", streams={"main": {"schema": "event.json"}}))
     stream = made.config["streams"]["main"]
     (workdir / "event.json").write_text('{"items": [{"format": "no-such-format"}]}')
     assert "/items" in made.run("check", code=78).stderr
@@ -119,10 +127,6 @@ def test_schema_faults(build, workdir):
         made.write()
         assert told is None or told in made.run("check", code=78).stderr
     made.run("check")
-    stream["schema"] = str(daemon.SCHEMA)
-    made.write()
-    assert "1 stream, 1 table, 0 credentials: all is well" in made.run("check").stdout
-    assert json.loads(made.run("check", "--json").stdout) == []
 
 
 # --- with servers ---
