@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/pipeline.h"
 
-#include "core/fsio.h"
 #include "core/mem.h"
-#include "schema/compile.h"
+#include "schema/library.h"
 
 #include <stdlib.h>
 
-#define SCHEMA_FILE_MAX (4u << 20)
 #define SCHEMA_FAULTS_MAX 32
 #define HELD_KEEP_BYTES (1u << 20)
 
@@ -50,37 +48,51 @@ static struct schema_options options_of(const struct config_stream *stream)
     };
 }
 
-static struct schema *load_schema(const struct config_stream *stream, struct config_faults *faults)
+static struct schema *load_schema(struct schema_library *library,
+                                  const struct config_stream *stream, struct config_faults *faults)
 {
-    struct buf text = {0};
     struct status st = {0};
     struct schema *schema = NULL;
     char *pointer = mem_printf("/streams/%s/schema", stream->name);
     struct schema_options options = options_of(stream);
     struct schema_faults found = {.max = SCHEMA_FAULTS_MAX};
     found.list = mem_zalloc(found.max * sizeof(*found.list));
-    if (fsio_read_file(stream->schema, SCHEMA_FILE_MAX, &text, &st) != STATUS_OK) {
+    if (schema_library_compile(library, stream->schema, &options, &found, &schema, &st) !=
+            STATUS_OK &&
+        found.count == 0)
         config_faults_add(faults, 0, pointer, "%s", st.detail);
-    } else if (schema_compile_with(&options, text.len > 0 ? text.data : "", text.len, &found,
-                                   &schema) != STATUS_OK) {
-        add_schema_faults(stream, pointer, &found, faults);
-    }
+    add_schema_faults(stream, pointer, &found, faults);
     free(found.list);
     free(pointer);
-    buf_deinit(&text);
     return schema;
+}
+
+// The schemas that others may refer to.
+static struct schema_library *make_library(const struct config *config,
+                                           struct config_faults *faults)
+{
+    struct schema_library *library = schema_library_create();
+    for (size_t i = 0; i < config->schemas.count; i++) {
+        const struct config_pair *pair = &config->schemas.items[i];
+        struct status st = {0};
+        if (schema_library_add(library, pair->name, pair->value, &st) != STATUS_OK)
+            config_faults_add(faults, 0, "/schemas", "%s", st.detail);
+    }
+    return library;
 }
 
 struct schema_set *schema_set_load(const struct config *config, struct config_faults *faults)
 {
     struct schema_set *set = mem_zalloc(sizeof(*set));
     size_t before = faults->count;
+    struct schema_library *library = make_library(config, faults);
     set->count = config->n_streams;
     set->items = mem_zalloc(set->count * sizeof(struct schema *));
     for (size_t i = 0; i < set->count; i++) {
         if (config->streams[i].schema != NULL)
-            set->items[i] = load_schema(&config->streams[i], faults);
+            set->items[i] = load_schema(library, &config->streams[i], faults);
     }
+    schema_library_destroy(&library);
     if (faults->count != before)
         schema_set_free(&set);
     return set;

@@ -7,8 +7,8 @@
 #include "cli/common.h"
 #include "cli/validate_priv.h"
 #include "config/units.h"
-#include "core/fsio.h"
 #include "core/mem.h"
+#include "schema/library.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -42,6 +42,13 @@ static const char help[] =
     "      --draft DRAFT      where the schema has no \"$schema\": 2020-12 (the default), "
     "2019-09,\n"
     "                         7, 6 or 4\n"
+    "      --strict typos     keywords that look like misspelt ones are faults (the default)\n"
+    "      --strict all|off   all unknown keywords and formats are; none are\n"
+    "      --ref URI=FILE     the file that holds the schema of that URI (may be repeated)\n"
+    "      --ref-dir BASE-URI=DIR\n"
+    "                         the directory that holds those whose URIs begin so. Relative "
+    "references\n"
+    "                         are files beside the schema; nothing is ever fetched\n"
     "  -h, --help             this help\n"
     "\n"
     "Exit codes: 0 all valid; 1 a line is not; 64 wrong usage, or a file that cannot be read (the\n"
@@ -57,14 +64,15 @@ static void tell_schema_faults(const struct validate_request *request,
 
     for (size_t i = 0; i < shown; i++) {
         const struct schema_fault *fault = &faults->list[i];
+        const char *file = fault->file[0] != '\0' ? fault->file : request->schema_path;
         if (request->form == VALIDATE_TEXT) {
-            fprintf(stderr, "%s:%u:%u: %s: %s\n", request->schema_path, fault->line, fault->column,
-                    fault->pointer, fault->message);
+            fprintf(stderr, "%s:%u:%u: %s: %s\n", file, fault->line, fault->column, fault->pointer,
+                    fault->message);
             continue;
         }
         buf_clear(&out);
         buf_append_text(&out, "{");
-        validate_append_member(&out, "file", request->schema_path);
+        validate_append_member(&out, "file", file);
         buf_printf(&out, ",\"line\":%u,\"column\":%u", fault->line, fault->column);
         validate_append_member(&out, "pointer", fault->pointer);
         validate_append_member(&out, "message", fault->message);
@@ -81,20 +89,15 @@ static struct schema *load_schema(const struct validate_request *request)
 {
     struct schema_faults faults = {.max = SCHEMA_FAULTS_MAX};
     struct schema *schema = NULL;
-    struct buf text = {0};
     struct status st = {0};
 
-    if (fsio_read_file(request->schema_path, SCHEMA_TEXT_MAX, &text, &st) != STATUS_OK) {
-        fprintf(stderr, "cxsink validate: %s\n", st.detail);
-        buf_deinit(&text);
-        return NULL;
-    }
     faults.list = mem_realloc_array(NULL, SCHEMA_FAULTS_MAX, sizeof(*faults.list));
-    if (schema_compile_with(&request->options, text.len > 0 ? text.data : "", text.len, &faults,
-                            &schema) != STATUS_OK)
-        tell_schema_faults(request, &faults);
+    if (schema_library_compile(request->schemas, request->schema_path, &request->options, &faults,
+                               &schema, &st) != STATUS_OK &&
+        faults.count == 0)
+        fprintf(stderr, "cxsink validate: %s\n", st.detail);
+    tell_schema_faults(request, &faults);
     free(faults.list);
-    buf_deinit(&text);
     return schema;
 }
 
@@ -105,7 +108,8 @@ enum {
     OPTION_REF_DIR,
     OPTION_JSON,
     OPTION_OUTPUT,
-    OPTION_MAX_LINE
+    OPTION_MAX_LINE,
+    OPTION_STRICT
 };
 
 static const struct option options[] = {
@@ -118,6 +122,7 @@ static const struct option options[] = {
     {"max-line", required_argument, NULL, OPTION_MAX_LINE},
     {"formats", required_argument, NULL, OPTION_FORMATS},
     {"draft", required_argument, NULL, OPTION_DRAFT},
+    {"strict", required_argument, NULL, OPTION_STRICT},
     {"ref", required_argument, NULL, OPTION_REF},
     {"ref-dir", required_argument, NULL, OPTION_REF_DIR},
     {"help", no_argument, NULL, 'h'},
@@ -161,6 +166,26 @@ static int take_max_line(const char *value, struct validate_request *request)
     return -1;
 }
 
+// URI=PATH, split at the first "=". A BASE-URI ends in "/", written or not.
+static int take_ref(const char *option, const char *value, bool is_tree,
+                    struct validate_request *request)
+{
+    const char *equals = strchr(value, '=');
+    struct status st = {0};
+
+    if (equals == NULL || equals == value || equals[1] == '\0')
+        return cli_usage_error("validate", "%s is %s, not \"%s\"", option,
+                               is_tree ? "BASE-URI=DIR" : "URI=FILE", value);
+    bool slash = equals[-1] == '/';
+    if (!is_tree && slash)
+        return cli_usage_error("validate", "the URI of --ref ends in \"/\"; a directory is "
+                                           "registered with --ref-dir");
+    char *uri = mem_printf("%.*s%s", (int)(equals - value), value, is_tree && !slash ? "/" : "");
+    enum status_code code = schema_library_add(request->schemas, uri, equals + 1, &st);
+    free(uri);
+    return code == STATUS_OK ? -1 : cli_usage_error("validate", "%s: %s", option, st.detail);
+}
+
 // -1: go on; else the exit code.
 static int take_option(int option, struct validate_request *request)
 {
@@ -189,11 +214,14 @@ static int take_option(int option, struct validate_request *request)
             return cli_usage_error("validate",
                                    "--draft \"%s\" is none of 2020-12, 2019-09, 7, 6, 4", optarg);
         return -1;
+    case OPTION_STRICT:
+        if (!schema_strict_parse(optarg, &request->options.strict))
+            return cli_usage_error("validate", "--strict is typos, all or off, not \"%s\"", optarg);
+        return -1;
     case OPTION_REF:
+        return take_ref("--ref", optarg, false, request);
     case OPTION_REF_DIR:
-        return cli_usage_error("validate",
-                               "--ref and --ref-dir are not supported yet: a schema must be one "
-                               "file, with what it refers to under \"$defs\"");
+        return take_ref("--ref-dir", optarg, true, request);
     case 'h':
         fputs(help, stdout);
         return EXIT_DONE;
@@ -202,24 +230,33 @@ static int take_option(int option, struct validate_request *request)
     }
 }
 
-int cli_validate(int argc, char **argv)
+static int run(struct validate_request *request, int argc, char **argv)
 {
-    struct validate_request request = {.jobs = 1, .max_line = CLI_VALIDATE_LINE_MAX};
     int option;
 
     optind = 0;
     opterr = 0;
     while ((option = getopt_long(argc, argv, "s:c:qj:h", options, NULL)) != -1) {
-        int code = take_option(option, &request);
+        int code = take_option(option, request);
         if (code >= 0)
             return code;
     }
-    if (request.schema_path == NULL)
+    if (request->schema_path == NULL)
         return cli_usage_error("validate", "--schema FILE is needed");
-    struct schema *schema = load_schema(&request);
+    struct schema *schema = load_schema(request);
     if (schema == NULL)
         return EXIT_CONFIG;
-    int code = validate_files(&request, schema, (size_t)(argc - optind), argv + optind);
+    int code = validate_files(request, schema, (size_t)(argc - optind), argv + optind);
     schema_destroy(&schema);
+    return code;
+}
+
+int cli_validate(int argc, char **argv)
+{
+    struct validate_request request = {
+        .jobs = 1, .max_line = CLI_VALIDATE_LINE_MAX, .schemas = schema_library_create()};
+    int code = run(&request, argc, argv);
+
+    schema_library_destroy(&request.schemas);
     return code;
 }

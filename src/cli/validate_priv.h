@@ -28,6 +28,7 @@ struct validate_request {
     unsigned jobs;
     uint64_t max_line; // bytes, without the line's end
     struct schema_options options;
+    struct schema_library *schemas; // what --ref and --ref-dir register
 };
 
 // --- validate_tell.c -----------------------------------------------------------------------------

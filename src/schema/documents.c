@@ -98,7 +98,7 @@ uint32_t documents_add(struct compiler *compiler, const char *text, size_t lengt
     uint32_t first = schema->tape.n_tokens;
     size_t start = schema->length;
     struct tape tape;
-    struct tape_token nothing = {.kind = TAPE_NULL, .next = 1};
+    struct tape_token nothing = {.kind = TAPE_NULL, .next = 1}; // of no length: refs.c knows it
 
     tape_init(&tape, SCHEMA_DEPTH_MAX);
     bool parsed = tape_parse(&tape, text, length);

@@ -165,6 +165,14 @@ static void check_recursive(struct compiler *compiler, uint32_t key, const char 
     }
 }
 
+// Is it the root of a text that is no JSON? That has its fault.
+static bool is_broken(const struct compiler *compiler, uint32_t resource)
+{
+    const struct tape_token *root = &compiler->tape->tokens[compiler->resources[resource].root];
+
+    return root->start == root->end;
+}
+
 // The value that the reference names, or TAPE_NONE and a fault.
 static uint32_t resolve(struct compiler *compiler, const struct pending_ref *ref)
 {
@@ -175,7 +183,7 @@ static uint32_t resolve(struct compiler *compiler, const struct pending_ref *ref
 
     uri_split(text, length, &reference);
     uint32_t resource = find_resource(compiler, ref, &reference);
-    if (resource == RESOURCE_NONE)
+    if (resource == RESOURCE_NONE || is_broken(compiler, resource))
         return TAPE_NONE;
     check_recursive(compiler, key, text, length, resource);
     if (!reference.fragment.present || reference.fragment.length == 0)

@@ -11,8 +11,9 @@
 static struct uri_part take_until(struct uri_part *rest, const char *ends)
 {
     struct uri_part part = {.at = rest->at, .present = true};
+    size_t n = strlen(ends);
 
-    while (part.length < rest->length && strchr(ends, rest->at[part.length]) == NULL)
+    while (part.length < rest->length && memchr(ends, rest->at[part.length], n) == NULL)
         part.length++;
     rest->at += part.length;
     rest->length -= part.length;
@@ -107,7 +108,7 @@ static void append_normal(struct buf *out, const struct uri_part *part, bool low
     for (size_t i = 0; i < part->length; i++) {
         int byte = encoded_byte(part->at + i, part->length - i);
         char c = byte >= 0 ? (char)byte : part->at[i];
-        if (byte >= 0 && (byte >= 0x80 || (!isalnum(byte) && strchr("-._~", byte) == NULL))) {
+        if (byte >= 0 && (byte >= 0x80 || (!isalnum(byte) && memchr("-._~", byte, 4) == NULL))) {
             buf_printf(out, "%%%02X", (unsigned)byte);
         } else {
             c = lower ? (char)tolower((unsigned char)c) : c;

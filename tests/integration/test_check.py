@@ -129,6 +129,23 @@ def test_how_schemas_are_read(build, workdir):
     made.run("check")
 
 
+def test_schemas_of_several_files(build, workdir):
+    """What a schema refers to stands beside it, or is registered."""
+    made = commands.Commands(build, workdir, daemon.config("", streams={"main": {"schema": "event.json"}}))
+    (workdir / "event.json").write_text('{"$ref": "common/a.json", "items": {"$ref": "http://example.com/b"}}')
+    (workdir / "common").mkdir()
+    assert "common/a.json" in made.run("check", code=78).stderr
+    (workdir / "common" / "a.json").write_text('{"requird": []}')
+    done = made.run("check", code=78)
+    assert f"{workdir}/common/a.json:1:" in done.stderr and "required" in done.stderr
+    assert "no schema is known under" in done.stderr
+    (workdir / "common" / "a.json").write_text('{"required": []}')
+    made.config["schemas"] = {"http://example.com/": "common"}
+    (workdir / "common" / "b.json").write_text("true")
+    made.write()
+    made.run("check")
+
+
 # --- with servers ---
 
 @pytest.fixture

@@ -463,6 +463,29 @@ static void test_options(void **state)
     assert_int_equal(run(f, "-s", path_of(f, "s.json"), "--draft=4", NULL), 1);
 }
 
+static void test_references(void **state)
+{
+    struct fixture *f = *state;
+    static const char schema[] = "{\"$ref\":\"http://a/b/s.json\"}";
+    char file[256], dir[256];
+
+    write_file(f, "in2", schema, strlen(schema));
+    write_input(f, "{\"id\":1}\n");
+    assert_int_equal(run(f, "-s", path_of(f, "in2"), NULL), 78);
+    assert_non_null(strstr(f->err, "register it with --ref URI=FILE"));
+    snprintf(file, sizeof(file), "http://a/b/s.json=%s", path_of(f, "s.json"));
+    assert_int_equal(run(f, "-s", path_of(f, "in2"), "--ref", file, NULL), 1);
+    assert_non_null(strstr(f->out, "s.json#/properties/id/type"));
+    snprintf(dir, sizeof(dir), "http://a/b=%s", f->dir);
+    assert_int_equal(run(f, "-s", path_of(f, "in2"), "--ref-dir", dir, NULL), 1);
+    write_file(f, "s.json", "{\"typ\":1}", 9);
+    assert_int_equal(run(f, "-s", path_of(f, "in2"), "--ref", file, NULL), 78);
+    assert_non_null(strstr(f->err, "/s.json:1:2: /typ: "));
+    assert_int_equal(run(f, "-s", path_of(f, "in2"), "--ref", file, "--json", NULL), 78);
+    assert_non_null(strstr(f->out, "/s.json\",\"line\":1"));
+    assert_int_equal(run(f, "-s", path_of(f, "in2"), "--ref", file, "--strict", "off", NULL), 0);
+}
+
 static void test_usage(void **state)
 {
     struct fixture *f = *state;
@@ -473,9 +496,15 @@ static void test_usage(void **state)
     assert_int_equal(run(f, "--schema", NULL), 64);
     assert_int_equal(run(f, "--formats", "maybe", NULL), 64);
     assert_int_equal(run(f, "--draft", "3", NULL), 64);
+    assert_int_equal(run(f, "--strict", "on", NULL), 64);
+    assert_int_equal(run(f, "--ref", "http://a/b", NULL), 64);
+    assert_non_null(strstr(f->err, "--ref is URI=FILE"));
+    assert_int_equal(run(f, "--ref", "http://a/=b", NULL), 64);
+    assert_non_null(strstr(f->err, "--ref-dir"));
+    assert_int_equal(run(f, "--ref-dir", "http://a=", NULL), 64);
+    assert_non_null(strstr(f->err, "--ref-dir is BASE-URI=DIR"));
     assert_int_equal(run(f, "--ref", "a=b", NULL), 64);
-    assert_non_null(strstr(f->err, "not supported"));
-    assert_int_equal(run(f, "--ref-dir", "a=b", NULL), 64);
+    assert_non_null(strstr(f->err, "not an absolute URI"));
     assert_int_equal(run(f, "--help", NULL), 0);
     assert_non_null(strstr(f->out, "usage: cxsink validate"));
 }
@@ -519,6 +548,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_jobs_with_trouble, setup, teardown),
         cmocka_unit_test_setup_teardown(test_faulty_schema, setup, teardown),
         cmocka_unit_test_setup_teardown(test_options, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_references, setup, teardown),
         cmocka_unit_test_setup_teardown(test_usage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_output_cannot_be_written, setup, teardown),
     };
