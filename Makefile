@@ -27,7 +27,8 @@ auth := token token_answer token_fetch token_request
 stream := session session_end session_rx session_watch url ws ws_event
 pg := array catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate notify prepare sink transact upsert writer writer_isolate
-jobs := breaker job payload rate semver
+jobs := breaker cron job payload queue queue_claim queue_enqueue queue_group queue_lease queue_lock \
+        queue_outbox queue_params queue_save queue_upkeep rate semver
 ops := admin admin_address audit metrics
 app := addresses certificates daemon flow pipeline report streams
 cli := check check_connect common database dead dead_replay load load_position load_progress main \
