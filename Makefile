@@ -20,7 +20,7 @@ schema := arena compile dialect documents ecma ecma_class ecma_property emit_obj
           emit_value equal evaluated explain failure format format_host format_uri in_place index \
           keywords library metaschema names refs regex resources shape subschemas track uri validate
 spool := crc32c cursor inspect io list position read recover scan segment spool trim write
-net := address http http_body http_guard http_phase http_pool http_redirect http_request http_result \
+net := address http http_again http_body http_guard http_phase http_pool http_request http_result \
        http_setup http_target http_tls resolve tls
 event := cell decode mapping time
 auth := token token_answer token_fetch token_request

@@ -9,11 +9,13 @@
 // that puts the header in waits 250 ms for the server's word. User-Agent is "cxsink/VERSION".
 //
 // An answer that comes while the body is still being sent wins: sending stops, the connection is
-// not used again.
+// not used again. (A server that answers and resets the connection at once may do so between a last
+// look at the socket and a send: the answer is lost then, with STATUS_UNAVAILABLE.)
 //
 // A kept connection may have died unnoticed. When a request on one breaks off before any byte of an
-// answer came, it is sent once more over a new connection, its body from the start; so is one that
-// an HTTP/2 server says it has not looked at (REFUSED_STREAM). `once` forbids the first of these.
+// answer came, it is sent once more over a new connection, its body from the start, whatever its
+// method; so is one that an HTTP/2 server says it has not looked at (REFUSED_STREAM, GOAWAY).
+// `once` forbids that.
 #ifndef CXSINK_NET_HTTP_H
 #define CXSINK_NET_HTTP_H
 
@@ -115,7 +117,7 @@ struct http_options {
     // the proxy's to resolve. no_proxy is ignored then.
     bool public_only;
     bool close;  // keep no connection for later requests
-    bool once;   // never send it twice by itself, but for a redirect and REFUSED_STREAM
+    bool once;   // never send it twice, but for a redirect
     bool secret; // wipe our copies of url, headers, body and answer when done (not libcurl's own)
     struct tls_settings tls; // copied; an https request verifies certificate and name always
 };

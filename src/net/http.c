@@ -30,23 +30,33 @@ static void finish_done(struct http_client *client)
     }
 }
 
+// Sources that were paused so that libcurl reads first: it does now, in its next turn.
+static void resume(struct http_client *client)
+{
+    for (struct http_request *request = client->requests; request != NULL && client->paused > 0;
+         request = request->next)
+        http_body_resume(request);
+}
+
+static void act(struct http_client *client, curl_socket_t fd, int mask)
+{
+    int running;
+    curl_multi_socket_action(client->multi, fd, mask, &running);
+    resume(client);
+    finish_done(client);
+}
+
 static void socket_ready(void *owner, unsigned events)
 {
     struct http_socket *socket = owner;
-    struct http_client *client = socket->client;
     int mask =
         (events & LOOP_READ ? CURL_CSELECT_IN : 0) | (events & LOOP_WRITE ? CURL_CSELECT_OUT : 0);
-    int running;
-    curl_multi_socket_action(client->multi, socket->fd, mask, &running);
-    finish_done(client);
+    act(socket->client, socket->fd, mask);
 }
 
 static void timer_fired(void *owner)
 {
-    struct http_client *client = owner;
-    int running;
-    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    finish_done(client);
+    act(owner, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int set_timer(CURLM *multi, long timeout_ms, void *owner)
@@ -85,9 +95,16 @@ static struct http_socket *add_socket(struct http_client *client, curl_socket_t 
     return socket;
 }
 
+// A transfer waits for both only when it is connected and sends a body.
+static void note_sender(CURL *easy, curl_socket_t fd)
+{
+    struct http_request *request = NULL; // none for libcurl's own handles
+    if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&request) == CURLE_OK && request != NULL)
+        request->sender = fd;
+}
+
 static int set_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *socket_data)
 {
-    (void)easy;
     struct http_client *client = owner;
     struct http_socket *socket = socket_data;
     if (what == CURL_POLL_REMOVE) {
@@ -95,6 +112,8 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void 
             forget_socket(client, socket);
         return 0;
     }
+    if (what == CURL_POLL_INOUT)
+        note_sender(easy, fd);
     if (socket == NULL)
         socket = add_socket(client, fd);
     unsigned events =

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -42,8 +43,20 @@ static bool may_go(struct http_request *request, const char *address_text)
         return false;
     if (!request->public_only || request->proxied)
         return true;
-    return address_parse(address_text, &address) &&
-           !is_refused(request, (const struct sockaddr *)&address, address_text);
+    request->dialled = address_parse(address_text, &address) &&
+                       !is_refused(request, (const struct sockaddr *)&address, address_text);
+    return request->dialled;
+}
+
+static bool is_http2(const struct http_request *request)
+{
+    const struct curl_tlssessioninfo *info = NULL;
+    const unsigned char *protocol = NULL;
+    unsigned length = 0;
+    if (curl_easy_getinfo(request->easy, CURLINFO_TLS_SSL_PTR, &info) == CURLE_OK &&
+        info->internals != NULL)
+        SSL_get0_alpn_selected(info->internals, &protocol, &length);
+    return length == 2 && memcmp(protocol, "h2", 2) == 0;
 }
 
 static int before_sending(void *owner, char *far_address, char *near_address, int far_port,
@@ -56,8 +69,10 @@ static int before_sending(void *owner, char *far_address, char *near_address, in
     if (!may_go(request, far_address))
         return CURL_PREREQFUNC_ABORT;
     request->begun = true;
+    request->http2 = is_http2(request);
     request->response.sent = true;
     request->uploaded = 0;
+    request->sender = CURL_SOCKET_BAD;
     http_enter(request, request->body_length > 0 ? HTTP_SENDING : HTTP_AWAITING);
     return CURL_PREREQFUNC_OK;
 }

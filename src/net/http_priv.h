@@ -5,7 +5,7 @@
 // http_phase.c watches by the clock and http_pool.c makes wait. http_setup.c makes a transfer out
 // of options, with http_target.c (URLs), http_body.c (what is sent), http_tls.c (certificates) and
 // http_guard.c (addresses); http_result.c makes an answer or a sentence out of a finished one, and
-// http_redirect.c the next transfer.
+// http_again.c the next transfer.
 //
 // A request waits for its pool, is resolved, runs in libcurl, and has ended: its callback is
 // posted, so that no callback ever runs inside libcurl (those of a source do).
@@ -55,6 +55,7 @@ struct http_client {
     struct http_socket *sockets;
     struct http_request *requests;
     struct http_pool *pools;
+    unsigned paused; // requests that wait for libcurl to read before it sends on
     unsigned inside; // a caller's function runs within libcurl, which may not be called then
 };
 
@@ -83,9 +84,11 @@ struct http_request {
     struct curl_slist *addresses;
     char *method;
     unsigned redirects, followed; // at most; until now
+    bool repeated;                // after a kept connection died
     bool secret, once, public_only;
     bool proxied; // an environment variable names a proxy for this URL
-    bool begun;   // libcurl has begun to send this transfer's request
+    bool http2;
+    bool begun; // libcurl has begun to send this transfer's request
 
     struct tls_settings tls; // owned copies
     struct status tls_fault; // why the settings could not be applied
@@ -97,7 +100,9 @@ struct http_request {
     char *body; // of memory; NULL with a source
     struct http_source source;
     uint64_t body_length, taken, uploaded; // taken: from `source`
-    bool source_failed;
+    struct buf slice;                      // taken, and not yet given to libcurl
+    bool source_failed, paused;
+    curl_socket_t sender; // that the body is being sent over; CURL_SOCKET_BAD: not known yet
 
     size_t header_bytes;
     bool too_large;
@@ -178,6 +183,8 @@ enum status_code http_body_setup(struct http_request *request, const struct http
 bool http_body_rewind(struct http_request *request);
 // A GET without a body from now on.
 enum status_code http_body_drop(struct http_request *request, struct status *st) STATUS_MUST_CHECK;
+// Goes on with what read_source() paused.
+void http_body_resume(struct http_request *request);
 // Is all of it on its way, as far as libcurl knows?
 bool http_body_sent(const struct http_request *request);
 void http_body_free(struct http_request *request);
@@ -187,7 +194,7 @@ void http_tls_free(struct http_request *request);
 enum status_code http_guard_setup(struct http_request *request, const struct http_options *options,
                                   struct status *st) STATUS_MUST_CHECK;
 
-// --- http_result.c, http_redirect.c ---
+// --- http_result.c, http_again.c ---
 
 // Fills request->response from a transfer that ended with `result`.
 void http_result_fill(struct http_request *request, CURLcode result, int64_t wall_us);
@@ -196,8 +203,8 @@ void http_result_fail(struct http_request *request, enum status_code code, const
     __attribute__((format(printf, 3, 4)));
 // Retry-After's value to microseconds; -1 when it says nothing.
 int64_t http_retry_after_parse(const char *value, int64_t wall_us);
-// Does this answer ask to go elsewhere, and does the request follow? Then the transfer is ready to
-// run again. A redirect that may not be followed makes a failure of request->response.
-bool http_redirect(struct http_request *request);
+// Is there to be another transfer: a redirect, or a repetition? Then it is ready to run. A redirect
+// that may not be followed makes a failure of request->response.
+bool http_again(struct http_request *request, CURLcode result);
 
 #endif

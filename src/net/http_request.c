@@ -97,12 +97,11 @@ void http_done(struct http_request *request, CURLcode result)
         return; // cancelled; reap() is posted
     http_result_fill(request, result, loop_wall_us(request->client->loop));
     leave_libcurl(request);
-    int status = request->response.status; // of the redirect
-    if (!http_redirect(request)) {
+    if (!http_again(request, result)) {
         http_finish(request);
         return;
     }
-    http_pool_count(request, status, NULL);
+    http_pool_count(request, request->response.status, status_code_name(STATUS_UNAVAILABLE));
     request->began = loop_now(request->client->loop);
     run(request);
 }

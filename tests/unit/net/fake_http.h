@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A scripted HTTP/1.1 server in a thread, for tests. It answers the n-th request with the n-th
-// reply of its script (the last one repeats), byte for byte, and keeps what it received.
+// reply of its script (the last one repeats), byte for byte, and keeps what it received: of a body
+// beyond 32 KiB only its sum.
 #ifndef CXSINK_TEST_FAKE_HTTP_H
 #define CXSINK_TEST_FAKE_HTTP_H
 
@@ -17,20 +18,27 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FAKE_CONNECTIONS 64
+#define FAKE_CONNECTIONS 600
 #define FAKE_REQUESTS 64
 #define FAKE_REQUEST_SIZE 65536
+#define FAKE_BODY_KEPT 32768
 
 struct fake_reply {
     const char *bytes; // NULL: say nothing, and leave the connection open
     size_t length;     // 0: strlen(bytes)
     bool close;        // after the bytes
     bool reset;        // the same with RST
+    size_t early;      // of a large body, wait for less than this; 0: for all
+    bool stop_reading; // nothing more from this connection
 };
 
 struct fake_connection {
     int fd; // -1: free
     SSL *ssl;
+    bool deaf;
+    const struct fake_reply *due; // NULL: it was given
+    size_t body_left, body_came;  // of a large body
+    uint64_t sum;
     size_t length;
     char data[FAKE_REQUEST_SIZE];
 };
@@ -44,6 +52,7 @@ struct fake_http {
     pthread_mutex_t lock;
     size_t n_requests;
     size_t n_accepted;
+    uint64_t body_sum;             // of the last large body
     char *requests[FAKE_REQUESTS]; // the first ones
     // The thread's.
     pthread_t thread;
@@ -56,7 +65,7 @@ static inline int fake_listen(unsigned short *port_r)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t size = sizeof(address);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 64) != 0 ||
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 1024) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &size) != 0)
         abort();
     *port_r = ntohs(address.sin_port);
@@ -85,7 +94,8 @@ static inline void fake_accept(struct fake_http *server)
     if (fd < 0 || c == server->connections + FAKE_CONNECTIONS)
         abort();
     c->fd = fd;
-    c->length = 0;
+    c->length = c->body_left = 0;
+    c->deaf = false;
     pthread_mutex_lock(&server->lock);
     server->n_accepted++;
     pthread_mutex_unlock(&server->lock);
@@ -99,18 +109,26 @@ static inline void fake_accept(struct fake_http *server)
         fake_hang_up(c, false);
 }
 
-// Bytes of the whole request at the start of the data, or 0 when more are to come.
-static inline size_t fake_request_length(const struct fake_connection *c)
+// Bytes of the head at the start of the data, or 0 when more are to come; and of its body.
+static inline size_t fake_head_length(const struct fake_connection *c, size_t *body_r)
 {
     const char *end = memmem(c->data, c->length, "\r\n\r\n", 4);
+    *body_r = 0;
     if (end == NULL)
         return 0;
-    size_t head = (size_t)(end - c->data) + 4, body = 0;
     for (const char *line = c->data; line < end; line = strstr(line, "\r\n") + 2) {
         if (strncasecmp(line, "Content-Length:", 15) == 0)
-            body = strtoul(line + 15, NULL, 10);
+            *body_r = strtoul(line + 15, NULL, 10);
     }
-    return c->length >= head + body ? head + body : 0;
+    return (size_t)(end - c->data) + 4;
+}
+
+// A sum that sees every byte and its place; start with 0.
+static inline uint64_t fake_sum(uint64_t sum, const char *data, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        sum = (sum ^ (unsigned char)data[i]) * UINT64_C(1099511628211) + 1;
+    return sum;
 }
 
 static inline bool fake_send(struct fake_connection *c, const char *data, size_t length)
@@ -137,19 +155,57 @@ static inline const struct fake_reply *fake_note(struct fake_http *server, const
     return &server->replies[n < server->n_replies ? n : server->n_replies - 1];
 }
 
-static inline void fake_answer(struct fake_http *server, struct fake_connection *c)
+static inline void fake_reply_with(struct fake_connection *c, const struct fake_reply *reply)
 {
-    size_t length = fake_request_length(c);
-    if (length == 0)
-        return;
-    const struct fake_reply *reply = fake_note(server, c->data, length);
-    memmove(c->data, c->data + length, c->length - length);
-    c->length -= length;
     bool sent =
         reply->bytes == NULL ||
         fake_send(c, reply->bytes, reply->length != 0 ? reply->length : strlen(reply->bytes));
+    c->deaf = reply->stop_reading;
     if (!sent || reply->close || reply->reset)
         fake_hang_up(c, reply->reset);
+}
+
+static inline void fake_take(struct fake_connection *c, size_t length)
+{
+    memmove(c->data, c->data + length, c->length - length);
+    c->length -= length;
+}
+
+static inline void fake_take_large_body(struct fake_http *server, struct fake_connection *c)
+{
+    size_t length = c->length < c->body_left ? c->length : c->body_left;
+    c->sum = fake_sum(c->sum, c->data, length);
+    fake_take(c, length);
+    c->body_left -= length;
+    c->body_came += length;
+    if (c->body_left == 0) {
+        pthread_mutex_lock(&server->lock);
+        server->body_sum = c->sum;
+        pthread_mutex_unlock(&server->lock);
+    }
+    const struct fake_reply *reply = c->due;
+    if (reply == NULL ||
+        (c->body_left > 0 && (reply->early == 0 || c->body_came + 1 < reply->early)))
+        return;
+    c->due = NULL;
+    fake_reply_with(c, reply);
+}
+
+static inline void fake_answer(struct fake_http *server, struct fake_connection *c)
+{
+    size_t body, head = fake_head_length(c, &body);
+    bool large = body > FAKE_BODY_KEPT;
+    size_t length = large ? head : head + body;
+    if (head == 0 || c->length < length)
+        return;
+    const struct fake_reply *reply = fake_note(server, c->data, length);
+    fake_take(c, length);
+    c->body_left = large ? body : 0;
+    c->sum = c->body_came = 0;
+    bool now = !large || reply->early == 1;
+    c->due = now ? NULL : reply;
+    if (now)
+        fake_reply_with(c, reply);
 }
 
 static inline void fake_read(struct fake_http *server, struct fake_connection *c)
@@ -163,7 +219,10 @@ static inline void fake_read(struct fake_http *server, struct fake_connection *c
     }
     c->length += (size_t)n;
     c->data[c->length] = '\0';
-    fake_answer(server, c);
+    if (c->body_left == 0)
+        fake_answer(server, c);
+    if (c->fd >= 0 && c->body_left > 0)
+        fake_take_large_body(server, c);
 }
 
 static inline void *fake_main(void *argument)
@@ -172,7 +231,9 @@ static inline void *fake_main(void *argument)
     for (;;) {
         struct pollfd fds[FAKE_CONNECTIONS + 2];
         for (size_t i = 0; i < FAKE_CONNECTIONS; i++)
-            fds[i] = (struct pollfd){.fd = server->connections[i].fd, .events = POLLIN};
+            fds[i] =
+                (struct pollfd){.fd = server->connections[i].deaf ? -1 : server->connections[i].fd,
+                                .events = POLLIN};
         fds[FAKE_CONNECTIONS] = (struct pollfd){.fd = server->listen_fd, .events = POLLIN};
         fds[FAKE_CONNECTIONS + 1] = (struct pollfd){.fd = server->stop_fd, .events = POLLIN};
         poll(fds, FAKE_CONNECTIONS + 2, -1);

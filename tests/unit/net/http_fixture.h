@@ -25,6 +25,7 @@ struct fixture {
     struct http_client *client;
     struct fake_http *server;
     char url[128];
+    void *tag; // the test's own
 };
 
 struct caller {
@@ -37,8 +38,9 @@ struct caller {
     void (*then)(struct caller *caller);
 };
 
-static atomic_int lookups, slow_ones; // the latter: under way
-static sem_t leave;                   // a lookup of "slow.test"
+static const char *_Atomic lookup_answer; // of every name; NULL: 127.0.0.1
+static atomic_int lookups, slow_ones;     // the latter: under way
+static sem_t leave;                       // a lookup of "slow.test"
 
 static inline int scripted(const char *host, const char *service, const struct addrinfo *hints,
                            struct addrinfo **list_r)
@@ -54,7 +56,19 @@ static inline int scripted(const char *host, const char *service, const struct a
         slow_ones--;
     }
     struct addrinfo numeric = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
-    return getaddrinfo("127.0.0.1", service, &numeric, list_r);
+    return getaddrinfo(lookup_answer != NULL ? lookup_answer : "127.0.0.1", service, &numeric,
+                       list_r);
+}
+
+static inline void renew_client(struct fixture *f)
+{
+    struct status st;
+    http_client_destroy(&f->client);
+    resolver_destroy(&f->resolver);
+    f->resolver = resolver_create(f->loop, &st);
+    f->client = f->resolver != NULL ? http_client_create(f->loop, f->resolver, &st) : NULL;
+    assert_non_null(f->client);
+    resolver_set_lookup(f->resolver, &(struct resolve_lookup){scripted, freeaddrinfo});
 }
 
 static inline int set_up(void **state)
@@ -67,12 +81,11 @@ static inline int set_up(void **state)
     struct status st;
     *state = f;
     f->loop = loop_create(&st);
-    f->resolver = f->loop != NULL ? resolver_create(f->loop, &st) : NULL;
-    f->client = f->resolver != NULL ? http_client_create(f->loop, f->resolver, &st) : NULL;
-    if (f->client == NULL)
+    if (f->loop == NULL)
         return -1;
-    resolver_set_lookup(f->resolver, &(struct resolve_lookup){scripted, freeaddrinfo});
+    renew_client(f);
     lookups = 0;
+    lookup_answer = NULL;
     sem_init(&leave, 0, 0);
     return 0;
 }

@@ -51,8 +51,15 @@ static enum status_code drop_body(struct http_request *request, struct status *s
     return code == STATUS_OK ? http_setup_bodyless(request, st) : code;
 }
 
-// Makes the next transfer of the last one.
-static enum status_code prepare(struct http_request *request, const char *url, struct status *st)
+static void forget_answer(struct http_request *request)
+{
+    buf_clear(&request->content);
+    request->header_bytes = 0;
+    request->begun = false;
+    request->error[0] = '\0';
+}
+
+static enum status_code aim(struct http_request *request, const char *url, struct status *st)
 {
     enum status_code code = STATUS_OK;
     if (request->response.status == 303 && !is_safe(request))
@@ -64,21 +71,12 @@ static enum status_code prepare(struct http_request *request, const char *url, s
     mem_wipe_free(&request->url);
     request->url = mem_strdup(url);
     HTTP_SET(request, CURLOPT_URL, request->url);
-    buf_clear(&request->content);
-    request->header_bytes = 0;
-    request->begun = false;
-    request->error[0] = '\0';
     return STATUS_OK;
 }
 
-bool http_redirect(struct http_request *request)
+static bool redirect(struct http_request *request, const char *url)
 {
-    struct http_response *response = &request->response;
     struct status st = {0};
-    char *url = NULL; // libcurl's
-    if (request->redirects == 0 || response->code != STATUS_OK || !is_redirect(response->status) ||
-        curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &url) != CURLE_OK || url == NULL)
-        return false;
     if (!check_target(request, url))
         return false;
     if (request->followed == request->redirects) {
@@ -87,8 +85,39 @@ bool http_redirect(struct http_request *request)
         return false;
     }
     request->followed++;
-    if (prepare(request, url, &st) == STATUS_OK)
+    if (aim(request, url, &st) == STATUS_OK)
         return true;
     http_result_fail(request, st.code, "%s", st.detail);
     return false;
+}
+
+// libcurl itself tries again when it was still sending the head, or waiting for the answer.
+static bool repeat(struct http_request *request)
+{
+    long connects = 1;
+    curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
+    if (connects > 0 || request->once || request->repeated || request->header_bytes > 0 ||
+        !http_body_rewind(request))
+        return false;
+    request->repeated = true;
+    request->response.code = STATUS_OK;
+    request->response.detail[0] = '\0';
+    return curl_easy_setopt(request->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
+}
+
+bool http_again(struct http_request *request, CURLcode result)
+{
+    const struct http_response *response = &request->response;
+    char *url = NULL; // libcurl's
+    bool again = false;
+    if (result == CURLE_SEND_ERROR && response->code != STATUS_OK)
+        again = repeat(request);
+    else if (request->redirects > 0 && response->code == STATUS_OK &&
+             is_redirect(response->status) &&
+             curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &url) == CURLE_OK &&
+             url != NULL)
+        again = redirect(request, url);
+    if (again)
+        forget_answer(request);
+    return again;
 }
