@@ -18,7 +18,8 @@ config := document equal faults finish finish_jobs listen load names parse print
 json := lookup members multiple number parse_avx2 parse_neon parse_portable parse_sse42 pointer tape text
 schema := arena compile dialect documents ecma ecma_class ecma_property emit_object emit_unevaluated \
           emit_value equal evaluated explain failure format format_host format_uri in_place index \
-          keywords library metaschema names refs regex resources shape subschemas track uri validate
+          keywords library locate metaschema names refs regex resources shape subschemas track uri \
+          validate
 spool := crc32c cursor inspect io list position read recover scan segment spool trim write
 net := address http http_again http_body http_guard http_phase http_pool http_request http_result \
        http_setup http_target http_tls resolve tls

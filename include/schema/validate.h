@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct buf;
 struct schema;
 struct tape;
 
@@ -41,6 +42,7 @@ struct schema_error {
     char location[512];
     const char *keyword; // a literal
     unsigned beneath;
+    unsigned place; // for schema_error_uri() alone
     char message[256];
 };
 
@@ -64,5 +66,10 @@ struct schema_error {
 //   4. among those, that stands first.
 bool schema_validate(const struct schema *schema, const struct tape *tape,
                      struct schema_error *errors_r, size_t max_errors, size_t *n_errors_r);
+
+// Appends the absolute URI of the keyword that failed (JSON Schema Core 2020-12, section 12.3.2).
+// False, and `out` of no use, when the schema that holds it has no URI, or `out` is at its cap.
+bool schema_error_uri(const struct schema *schema, const struct schema_error *error,
+                      struct buf *out);
 
 #endif

@@ -30,6 +30,7 @@ void checker_deinit(struct checker *checker)
     free(checker->errors);
     buf_deinit(&checker->window);
     buf_deinit(&checker->text);
+    buf_deinit(&checker->uri);
 }
 
 // --- what is told of a line ----------------------------------------------------------------------
@@ -104,6 +105,16 @@ static void tell_too_long(struct checker *checker)
     tell_line_fault(checker, "frame.too_large", message);
 }
 
+// NULL when there is none, or the form has no place for it.
+static const char *uri_of(struct checker *checker, const struct schema_error *error)
+{
+    buf_clear(&checker->uri);
+    return checker->request->form == VALIDATE_BASIC &&
+                   schema_error_uri(checker->schema, error, &checker->uri)
+               ? buf_text(&checker->uri)
+               : NULL;
+}
+
 static void tell_failures(struct checker *checker, size_t n, size_t max)
 {
     char more[64];
@@ -116,6 +127,7 @@ static void tell_failures(struct checker *checker, size_t n, size_t max)
                                                     .location = error->location,
                                                     .keyword = error->keyword,
                                                     .message = error->message,
+                                                    .uri = uri_of(checker, error),
                                                     .beneath = error->beneath});
     }
     if (max > 0 && n > max) {

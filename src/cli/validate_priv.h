@@ -36,6 +36,7 @@ struct validate_request {
 // A failure, or (schema and location NULL) a fault of the line as such.
 struct validate_fault {
     const char *instance, *schema, *location, *keyword, *message;
+    const char *uri; // of the keyword; NULL: not known, or not needed
     unsigned beneath;
 };
 
@@ -74,7 +75,7 @@ struct checker {
     struct validate_counts counts;
     struct tape tape;
     struct schema_error *errors;
-    struct buf window, text;
+    struct buf window, text, uri;
 };
 
 void checker_init(struct checker *checker, const struct validate_request *request,

@@ -58,6 +58,8 @@ static void append_unit(const struct validate_fault *fault, struct buf *out)
 {
     buf_append_text(out, "{\"valid\":false");
     validate_append_member(out, "keywordLocation", fault->location != NULL ? fault->location : "");
+    if (fault->uri != NULL)
+        validate_append_member(out, "absoluteKeywordLocation", fault->uri);
     validate_append_member(out, "instanceLocation", fault->instance);
     validate_append_member(out, "error", fault->message);
     buf_append_text(out, "}");

@@ -415,6 +415,7 @@ static void link_program(struct compiler *compiler)
     for (size_t i = 0; i < compiler->n_objects; i++)
         link_object(schema, compiler->objects[i]);
     keep_block_places(compiler);
+    resources_keep(compiler);
     schema->program =
         mem_realloc_array(schema->program, schema->n_program, sizeof(*schema->program));
 }

@@ -308,6 +308,9 @@ void resources_each_target(struct compiler *compiler, uint32_t slot, subschema_f
 // Counts the targets of slots, and gives resources their bindings of those with several.
 void resources_bind(struct compiler *compiler);
 
+// What failures are told with: the URIs of all resources, kept in the schema.
+void resources_keep(struct compiler *compiler);
+
 // refs.c
 // The first step: from the root on. Needs the root document to be entered.
 void refs_reach(struct compiler *compiler);

@@ -213,6 +213,7 @@ static struct schema_error *next_error(struct run *run, uint32_t token, uint32_t
         return NULL;
     struct schema_error *error = &run->errors[run->count - 1];
     error->beneath = run->beneath;
+    error->place = place;
     write_pointer(run->tape, token, error->instance, sizeof(error->instance));
     write_place(run->schema, place, error->schema, sizeof(error->schema));
     write_way(run, place, error->location, sizeof(error->location));

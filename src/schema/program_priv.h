@@ -248,6 +248,12 @@ struct instruction {
     } u;
 };
 
+// A schema resource and what it is called.
+struct named_resource {
+    uint32_t token;  // its root
+    const char *uri; // absolute, without fragment; "" when it has none
+};
+
 // Where a block comes from.
 struct block_place {
     block_t start;
@@ -268,6 +274,8 @@ struct schema {
     uint32_t n_program;
     const struct block_place *block_places; // n_blocks, by start
     uint32_t n_blocks;
+    const struct named_resource *resources; // n_resources, by token
+    uint32_t n_resources;
     struct regex **regexes; // owned; n_regexes
     size_t n_regexes;
     uint64_t seed; // of hashes of elements: events are not to choose what clashes

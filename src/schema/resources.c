@@ -7,6 +7,7 @@
 #include "core/hash.h"
 #include "schema/uri_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 // --- resources -----------------------------------------------------------------------------------
@@ -52,6 +53,31 @@ static uint32_t add_resource(struct compiler *compiler, uint32_t root,
 
     *resource = (struct resource){.uri = "", .root = root, .dialect = *dialect};
     return (uint32_t)compiler->n_resources - 1;
+}
+
+static int by_token(const void *a, const void *b)
+{
+    uint32_t first = ((const struct named_resource *)a)->token;
+    uint32_t second = ((const struct named_resource *)b)->token;
+
+    return first < second ? -1 : first > second;
+}
+
+void resources_keep(struct compiler *compiler)
+{
+    struct schema *schema = compiler->schema;
+    struct named_resource *kept = arena_alloc(&schema->arena, compiler->n_resources, sizeof(*kept));
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < compiler->n_resources; i++) {
+        const struct resource *resource = &compiler->resources[i];
+        char *uri = arena_alloc(&schema->arena, resource->length + 1, 1);
+        memcpy(uri, resource->uri, resource->length);
+        kept[n++] = (struct named_resource){.token = resource->root, .uri = uri};
+    }
+    qsort(kept, n, sizeof(*kept), by_token);
+    schema->resources = kept;
+    schema->n_resources = n;
 }
 
 // --- anchors -------------------------------------------------------------------------------------

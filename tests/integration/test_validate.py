@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import pty
 import select
 import signal
@@ -13,6 +14,8 @@ import pytest
 
 from support import wait
 
+SHARED = pathlib.Path(os.environ.get("CXSINK_SHARED_DATA",
+                                      pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"))
 SCHEMA = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}
 
 
@@ -46,8 +49,9 @@ def validator(build, workdir):
 
 def lines(n, bad_every=0):
     """Some 100 bytes each."""
-    return "".join(json.dumps({"id": i if bad_every and i % bad_every == 0 else str(i), "text": "x" * 75}) + "\n"
-                   for i in range(1, n + 1))
+    text = "x" * 75
+    return "".join(f'{{"id": {i}, "text": "{text}"}}\n' if bad_every and i % bad_every == 0 else
+                   f'{{"id": "{i}", "text": "{text}"}}\n' for i in range(1, n + 1))
 
 
 def test_exit_codes_and_forms(validator):
@@ -62,12 +66,38 @@ def test_exit_codes_and_forms(validator):
     first = json.loads(validator.run("--output", "basic", bad, code=1).stdout.splitlines()[0])
     assert first == {"file": str(bad), "line": 2, "valid": False, "errors": [
         {"valid": False, "keywordLocation": "/properties/id/type", "instanceLocation": "/id",
+         "absoluteKeywordLocation": f"file://{validator.schema}#/properties/id/type",
          "error": "expected string, found number"}]}
     reported = [json.loads(line) for line in validator.run("--json", bad, code=1).stdout.splitlines()]
     assert [(fault["line"], fault["keyword"]) for fault in reported] == [(2, "type"), (4, "type")]
     assert "cannot open" in validator.run(validator.home / "none.ndjson", code=64).stderr
     validator.schema.write_text('{\n  "type": "objekt"\n}')
     assert f"{validator.schema}:2:" in validator.run(good, code=78).stderr
+
+
+def output_cases(draft):
+    """The standard's tests of the "basic" form, where something is not valid."""
+    for path in sorted((SHARED / "json-schema-test-suite" / "output-tests" / draft / "content").glob("*.json")):
+        for group in json.loads(path.read_text()):
+            for case in group["tests"]:
+                basic = case["output"].get("basic")
+                if basic and "errors" in basic.get("required", []):
+                    yield group["schema"], case["data"], basic
+
+
+@pytest.mark.parametrize("draft", ["draft2019-09", "draft2020-12"])
+def test_the_standards_output_tests(validator, draft):
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not there")
+    form = json.loads((SHARED / "json-schema-test-suite" / "output-tests" / draft / "output-schema.json").read_text())
+    seen = 0
+    for schema, data, basic in output_cases(draft):
+        validator.schema.write_text(json.dumps(schema))
+        told = validator.run("--output", "basic", "-", input=json.dumps(data), code=1).stdout
+        validator.schema.write_text(json.dumps({"$schema": form["$schema"], "$defs": {"form": form}, **basic}))
+        validator.run("-", input=told)
+        seen += 1
+    assert seen >= 3
 
 
 def test_standard_input(validator):
@@ -130,7 +160,7 @@ def held(validator, *args):
 
 
 def test_a_process_that_dies_is_a_fault(validator):
-    large = validator.file("large.ndjson", lines(600000, bad_every=1))
+    large = validator.file("large.ndjson", lines(200000, bad_every=1))
     with held(validator, "--jobs", 3, large) as process:
         workers = wait.until(lambda: len(children(process.pid)) == 3 and children(process.pid))
         select.select([process.stdout], [], [], 30 * wait.FACTOR)
@@ -147,7 +177,7 @@ def test_a_process_that_dies_is_a_fault(validator):
 
 
 def test_processes_end_with_their_parent(validator):
-    large = validator.file("large.ndjson", lines(600000, bad_every=1))
+    large = validator.file("large.ndjson", lines(200000, bad_every=1))
     with held(validator, "--jobs", 2, large) as process:
         workers = wait.until(lambda: len(children(process.pid)) == 2 and children(process.pid))
         select.select([process.stdout], [], [], 30 * wait.FACTOR)

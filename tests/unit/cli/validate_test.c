@@ -283,28 +283,39 @@ static void test_max_line(void **state)
 static void test_basic_output(void **state)
 {
     struct fixture *f = *state;
+    char expected[2048];
 
     write_input(f, "{\"id\":1,\"at\":\"x\"}\n{\"id\":\"a\"}\n[\n{}\n");
     assert_int_equal(run(f, "--output", "basic", "-s", path_of(f, "s.json"), "-", NULL), 1);
-    assert_string_equal(
-        f->out,
-        "{\"file\":\"-\",\"line\":1,\"valid\":false,\"errors\":[{\"valid\":false,"
-        "\"keywordLocation\":\"/properties/id/type\",\"instanceLocation\":\"/id\",\"error\":"
-        "\"expected string, found number\"},{\"valid\":false,\"keywordLocation\":"
-        "\"/properties/at/format\",\"instanceLocation\":\"/at\",\"error\":"
-        "\"expected a string of format date\"}]}\n"
-        "{\"file\":\"-\",\"line\":3,\"valid\":false,\"errors\":[{\"valid\":false,"
-        "\"keywordLocation\":\"\",\"instanceLocation\":\"\",\"error\":\"expected a value, at byte "
-        "2\"}]}\n"
-        "{\"file\":\"-\",\"line\":4,\"valid\":false,\"errors\":[{\"valid\":false,"
-        "\"keywordLocation\":\"/required\",\"instanceLocation\":\"\",\"error\":"
-        "\"expected a member \\\"id\\\"\"}]}\n");
+    snprintf(expected, sizeof(expected),
+             "{\"file\":\"-\",\"line\":1,\"valid\":false,\"errors\":[{\"valid\":false,"
+             "\"keywordLocation\":\"/properties/id/type\",\"absoluteKeywordLocation\":"
+             "\"file://%s/s.json#/properties/id/type\",\"instanceLocation\":\"/id\",\"error\":"
+             "\"expected string, found number\"},{\"valid\":false,\"keywordLocation\":"
+             "\"/properties/at/format\",\"absoluteKeywordLocation\":"
+             "\"file://%s/s.json#/properties/at/format\",\"instanceLocation\":\"/at\",\"error\":"
+             "\"expected a string of format date\"}]}\n"
+             "{\"file\":\"-\",\"line\":3,\"valid\":false,\"errors\":[{\"valid\":false,"
+             "\"keywordLocation\":\"\",\"instanceLocation\":\"\",\"error\":\"expected a value, at "
+             "byte 2\"}]}\n"
+             "{\"file\":\"-\",\"line\":4,\"valid\":false,\"errors\":[{\"valid\":false,"
+             "\"keywordLocation\":\"/required\",\"absoluteKeywordLocation\":"
+             "\"file://%s/s.json#/required\",\"instanceLocation\":\"\",\"error\":"
+             "\"expected a member \\\"id\\\"\"}]}\n",
+             f->dir, f->dir, f->dir);
+    assert_string_equal(f->out, expected);
     assert_int_equal(run(f, "-q", "--output=basic", "-s", path_of(f, "s.json"), "-", NULL), 1);
     assert_string_equal(f->out, "");
     assert_int_equal(run(f, "--output", "verbose", "-s", path_of(f, "s.json"), NULL), 64);
     assert_non_null(strstr(f->err, "--output is text or basic, not \"verbose\""));
     assert_int_equal(run(f, "--output", "text", "-s", path_of(f, "s.json"), NULL), 1);
     assert_non_null(strstr(f->out, "-:4: : expected a member \"id\" (required at /required)\n"));
+    write_schema(f, "{\"$id\":\"https://h.example/s\",\"type\":\"object\"}");
+    assert_int_equal(run(f, "--output", "basic", "-s", path_of(f, "s.json"), "-", NULL), 1);
+    write_input(f, "1\n");
+    assert_int_equal(run(f, "--output", "basic", "-s", path_of(f, "s.json"), "-", NULL), 1);
+    assert_non_null(strstr(f->out, "\"keywordLocation\":\"/type\",\"absoluteKeywordLocation\":"
+                                   "\"https://h.example/s#/type\",\"instanceLocation\":\"\","));
 }
 
 static void test_closest_branch(void **state)

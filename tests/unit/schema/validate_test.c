@@ -2,6 +2,8 @@
 // Every keyword from both sides; then what failures say, and in which order.
 #include "schema_fixture.h"
 
+#include "core/buf.h"
+
 static void test_type(void **state)
 {
     (void)state;
@@ -745,6 +747,39 @@ static void test_long_location(void **state)
     schema_destroy(&schema);
 }
 
+static void assert_uri(const char *schema_text, const char *json, const char *expected)
+{
+    struct schema *schema = must_compile(schema_text);
+    struct schema_error error;
+    struct buf uri = {0}, full = {.max = 8};
+    size_t n;
+
+    assert_false(run_schema(schema, json, strlen(json), &error, 1, &n));
+    assert_int_equal(schema_error_uri(schema, &error, &uri), expected != NULL);
+    if (expected != NULL)
+        assert_string_equal(buf_text(&uri), expected);
+    assert_false(schema_error_uri(schema, &error, &full));
+    buf_deinit(&uri);
+    buf_deinit(&full);
+    schema_destroy(&schema);
+}
+
+static void test_uris(void **state)
+{
+    (void)state;
+    assert_uri("{\"type\":\"null\"}", "1", NULL);
+    assert_uri("{\"$id\":\"https://h.example/s\",\"type\":\"null\"}", "1",
+               "https://h.example/s#/type");
+    assert_uri("{\"$id\":\"https://h.example/s\",\"properties\":{\"a~/b \\u00e4%^\":false}}",
+               "{\"a~/b \\u00e4%^\":1}", "https://h.example/s#/properties/a~0~1b%20%C3%A4%25%5E");
+    // the innermost resource counts
+    const char *nested = "{\"$id\":\"https://h.example/s\",\"items\":{\"$ref\":\"t\"},\"$defs\":{"
+                         "\"t\":{\"$id\":\"t\",\"allOf\":[{\"type\":\"null\"}]},\"u\":{}},"
+                         "\"maxItems\":1}";
+    assert_uri(nested, "[1]", "https://h.example/t#/allOf/0/type");
+    assert_uri(nested, "[null,null]", "https://h.example/s#/maxItems");
+}
+
 // The branch told is the one meant: its kind is right, then it has the fewest failures, and so on.
 static void test_closest_branch(void **state)
 {
@@ -885,6 +920,7 @@ int main(void)
         cmocka_unit_test(test_more_than_fit),
         cmocka_unit_test(test_long_pointers),
         cmocka_unit_test(test_locations),
+        cmocka_unit_test(test_uris),
         cmocka_unit_test(test_long_location),
         cmocka_unit_test(test_closest_branch),
         cmocka_unit_test(test_branches_within),
