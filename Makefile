@@ -29,7 +29,8 @@ stream := session session_end session_rx session_watch url ws ws_event
 pg := array catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate notify prepare sink transact upsert writer writer_isolate
 jobs := breaker cron job payload queue queue_claim queue_enqueue queue_group queue_lease queue_lock \
-        queue_outbox queue_params queue_save queue_upkeep rate semver
+        queue_outbox queue_params queue_save queue_upkeep rate sandbox sandbox_find \
+        sandbox_process sandbox_verdict semver
 ops := admin admin_address audit metrics
 app := addresses certificates daemon flow pipeline report streams
 cli := check check_connect common database dead dead_replay load load_position load_progress main \
@@ -119,6 +120,9 @@ $(BUILD)/cxsink: $(archives)
 
 $(BUILD)/cxsink-sim: $(lib)/sim.a $(lib)/core.a
 	$(call quiet,LD)$(CC) $(ldflags) -o $@ $(lib)/sim.a $(lib)/core.a $(package_libs)
+
+# Where a daemon that is not installed beside it looks for the helper last.
+$(obj)/jobs/sandbox_find.o: cflags += -DCXSINK_LIBEXECDIR='"$(LIBEXECDIR)"'
 
 # Its libraries' headers are not held to our warnings.
 $(jscheck:%=$(obj)/jscheck/%.o): package_cflags = \
