@@ -19,7 +19,7 @@ json := lookup members multiple number parse_avx2 parse_neon parse_portable pars
 schema := arena compile dialect documents ecma ecma_class ecma_property emit_object emit_unevaluated \
           emit_value equal evaluated explain failure format format_host format_uri in_place index \
           keywords library locate metaschema names refs regex resources shape subschemas track uri \
-          validate
+          validate verdict
 spool := crc32c cursor inspect io list position read recover scan segment spool trim write
 net := address http http_again http_body http_guard http_phase http_pool http_request http_result \
        http_setup http_target http_tls resolve tls

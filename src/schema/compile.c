@@ -377,6 +377,7 @@ static bool is_empty_block(const struct schema *schema, block_t start)
 // call; and blocks that check nothing.
 static void link_object(const struct schema *schema, struct object *object)
 {
+    object->names_only = true;
     for (uint32_t i = 0; i <= object->mask; i++) {
         struct property *property = (struct property *)&object->slots[i];
         property->kinds = KIND_ANY;
@@ -390,9 +391,13 @@ static void link_object(const struct schema *schema, struct object *object)
         }
         if (is_empty_block(schema, property->rest))
             property->rest = BLOCK_NONE;
+        object->names_only &= property->kinds == KIND_ANY && property->rest == BLOCK_NONE;
     }
     if (object->additional != BLOCK_NONE && is_empty_block(schema, object->additional))
         object->additional = BLOCK_NONE;
+    object->looks_at_undeclared = object->n_patterns > 0 || object->additional_false ||
+                                  (object->has_additional && object->additional != BLOCK_NONE);
+    object->names_only &= !object->looks_at_undeclared;
 }
 
 static void keep_block_places(struct compiler *compiler)

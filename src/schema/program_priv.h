@@ -147,6 +147,8 @@ struct object {
     uint32_t multiplier;
     unsigned shift;
     uint32_t mask;
+    bool looks_at_undeclared; // patterns, or additionalProperties that may fail
+    bool names_only;          // beyond that, no member's value can fail
     uint32_t n_required;
     const struct name *required; // in the schema's order
     uint32_t required_place;

@@ -16,14 +16,25 @@ bool probe(struct run *run, block_t block, uint32_t token)
     bool explain = run->explain;
 
     run->explain = false;
-    bool passed = run_block(run, block, token);
+    bool passed = verdict_passes(run, block, token);
     run->explain = explain;
     return passed;
 }
 
+static uint32_t count_passes(struct run *run, const struct block_list *list, uint32_t token,
+                             uint32_t enough)
+{
+    bool explain = run->explain;
+
+    run->explain = false;
+    uint32_t count = verdict_count(run, list, token, enough);
+    run->explain = explain;
+    return count;
+}
+
 // --- strings -------------------------------------------------------------------------------------
 
-static void unescape(const struct tape *tape, uint32_t string, struct unescaped *out)
+void run_unescape(const struct tape *tape, uint32_t string, struct unescaped *out)
 {
     out->owned = NULL;
     out->text = tape_string(tape, string, &out->length);
@@ -36,32 +47,27 @@ static void unescape(const struct tape *tape, uint32_t string, struct unescaped 
     out->text = room;
 }
 
-static bool is_plain(const struct tape *tape, uint32_t string)
-{
-    return (tape->tokens[string].flags & TAPE_ESCAPED) == 0;
-}
-
 // Not inlined, like format_unescaped(): its room must not lie on the stack of every level.
 __attribute__((noinline)) static enum regex_result match_unescaped(struct run *run, uint32_t string,
                                                                    struct regex *regex)
 {
     struct unescaped plain;
 
-    unescape(run->tape, string, &plain);
+    run_unescape(run->tape, string, &plain);
     enum regex_result result = regex_match(regex, plain.text, plain.length, &run->steps);
     free(plain.owned);
     return result;
 }
 
 // `place`: the pattern's key in the schema.
-static bool matches(struct run *run, struct regex *regex, uint32_t place, uint32_t string)
+bool run_matches(struct run *run, struct regex *regex, uint32_t place, uint32_t string)
 {
     const struct tape *tape = run->tape;
     enum regex_result result;
     size_t length;
     const char *text = tape_string(tape, string, &length);
 
-    if (is_plain(tape, string)) {
+    if (check_is_plain(tape, string)) {
         result = regex_match(regex, text, length, &run->steps);
     } else {
         result = match_unescaped(run, string, regex);
@@ -77,7 +83,7 @@ __attribute__((noinline)) static bool format_unescaped(const struct tape *tape, 
 {
     struct unescaped plain;
 
-    unescape(tape, string, &plain);
+    run_unescape(tape, string, &plain);
     bool right = format_check(format, plain.text, plain.length);
     free(plain.owned);
     return right;
@@ -90,142 +96,12 @@ static bool has_format(struct run *run, uint32_t string, enum format format)
     const char *text = tape_string(tape, string, &length);
 
     run_spend(run, length / 4);
-    if (!is_plain(tape, string))
+    if (!check_is_plain(tape, string))
         return format_unescaped(tape, string, format);
     return format_check(format, text, length);
 }
 
-static bool has_length(struct run *run, uint32_t string, enum opcode op, uint32_t limit)
-{
-    size_t bytes;
-
-    tape_string(run->tape, string, &bytes);
-    // A code point takes one to four bytes, or up to twelve as two escapes: mostly that decides.
-    if (op == OP_MAX_LENGTH ? bytes <= limit : bytes / 12 >= limit)
-        return true;
-    if (op == OP_MIN_LENGTH && bytes < limit)
-        return false;
-    run_spend(run, bytes / 4);
-    size_t points = text_string_code_points(run->tape, string);
-    return op == OP_MAX_LENGTH ? points <= limit : points >= limit;
-}
-
-__attribute__((noinline)) static bool in_hashed_set(const struct name_set *set, const char *text,
-                                                    size_t length)
-{
-    uint64_t first = hash_bytes(text, length, 0);
-    uint32_t slot = name_slot(first, 0, (uint32_t)length, set);
-
-    for (; set->slots[slot].text != NULL; slot = (slot + 1) & set->mask)
-        if (set->slots[slot].first == first && set->slots[slot].length == length &&
-            memcmp(set->slots[slot].text, text, length) == 0)
-            return true;
-    return false;
-}
-
-static inline bool in_name_set(const struct name_set *set, const char *text, size_t length)
-{
-    uint64_t first = name_word(text, length), last = name_last_word(text, length);
-    uint32_t slot = name_slot(first, last, (uint32_t)length, set);
-
-    for (; set->slots[slot].text != NULL; slot = (slot + 1) & set->mask) {
-        const struct name *name = &set->slots[slot];
-        if (name->first == first && name->last == last && name->length == length &&
-            (length <= 16 || memcmp(name->text, text, length) == 0))
-            return true;
-    }
-    return false;
-}
-
-__attribute__((noinline)) static bool unescaped_in_set(const struct name_set *set,
-                                                       const struct tape *tape, uint32_t string)
-{
-    struct unescaped plain;
-
-    unescape(tape, string, &plain);
-    bool found = set->hashed ? in_hashed_set(set, plain.text, plain.length)
-                             : in_name_set(set, plain.text, plain.length);
-    free(plain.owned);
-    return found;
-}
-
-static bool string_in_enum(const struct enumeration *set, const struct tape *tape, uint32_t string)
-{
-    size_t length;
-
-    if (set->n_strings == 0)
-        return false;
-    if (!is_plain(tape, string))
-        return unescaped_in_set(&set->strings, tape, string);
-    const char *text = tape_string(tape, string, &length);
-    if (set->strings.hashed)
-        return in_hashed_set(&set->strings, text, length);
-    return in_name_set(&set->strings, text, length);
-}
-
-static bool other_in_table(struct run *run, const struct enumeration *set, uint32_t token)
-{
-    const struct tape_token *t = &run->tape->tokens[token];
-    uint32_t slot = equal_slot(equal_hash(run->tape, token, run->schema->seed), set->others_mask);
-
-    run_spend(run, (t->end - t->start) / 4);
-    for (; set->others[slot] != 0; slot = (slot + 1) & set->others_mask)
-        if (equal_values(run->tape, token, &run->schema->tape, set->others[slot]))
-            return true;
-    return false;
-}
-
-static bool in_enum(struct run *run, const struct enumeration *set, uint32_t token)
-{
-    unsigned kind = run->tape->tokens[token].kind;
-
-    if (kind == TAPE_STRING)
-        return string_in_enum(set, run->tape, token);
-    if ((set->other_kinds >> kind & 1) == 0)
-        return false;
-    if (set->others_mask != 0)
-        return other_in_table(run, set, token);
-    for (uint32_t i = 0; i < set->n_others; i++)
-        if (equal_values(run->tape, token, &run->schema->tape, set->others[i]))
-            return true;
-    return false;
-}
-
 // --- numbers -------------------------------------------------------------------------------------
-
-// -1, 0, 1 as the number is below, at or above the bound. A number of up to 18 digits is compared
-// as an integer.
-static int compare(const struct tape *tape, uint32_t token, const struct bound *bound)
-{
-    size_t length;
-    const char *text = tape_raw(tape, token, &length);
-
-    if ((tape->tokens[token].flags & TAPE_DECIMAL) != 0 || length > 18 || !bound->is_small)
-        return number_compare(text, length, bound->text, bound->length);
-    bool negative = *text == '-';
-    int64_t value = 0;
-    for (size_t i = negative; i < length; i++)
-        value = value * 10 + (text[i] - '0');
-    value = negative ? -value : value;
-    return value < bound->small ? -1 : value > bound->small;
-}
-
-static bool is_integer(const struct tape *tape, uint32_t token, uint32_t kinds)
-{
-    size_t length;
-    const char *text = tape_raw(tape, token, &length);
-
-    return (tape->tokens[token].flags & TAPE_DECIMAL) == 0 ||
-           ((kinds & KIND_AS_WRITTEN) == 0 && number_is_integer(text, length));
-}
-
-static bool has_type(const struct tape *tape, uint32_t token, uint32_t kinds)
-{
-    unsigned kind = tape->tokens[token].kind;
-
-    return (kinds >> kind & 1) != 0 ||
-           (kind == TAPE_NUMBER && (kinds & KIND_INTEGER) != 0 && is_integer(tape, token, kinds));
-}
 
 static bool is_multiple(const struct run *run, uint32_t token, uint32_t divisor)
 {
@@ -238,85 +114,14 @@ static bool is_multiple(const struct run *run, uint32_t token, uint32_t divisor)
 
 // --- objects -------------------------------------------------------------------------------------
 
-static const struct property *find_property(const struct object *object, const struct tape *tape,
-                                            uint32_t key)
+// Explains by the patternProperties that match the name.
+static void explain_patterns(struct run *run, const struct object *object, uint32_t key)
 {
-    uint32_t hash = tape->tokens[key].hash;
-    uint32_t slot = property_slot(hash, object);
-    size_t length;
-    const char *text = tape_string(tape, key, &length);
-
-    for (; object->slots[slot].text != NULL; slot = (slot + 1) & object->mask) {
-        const struct property *property = &object->slots[slot];
-        if (property->hash != hash)
-            continue;
-        if (is_plain(tape, key)
-                ? property->length == length && text_same(property->text, text, length)
-                : text_string_equals(tape, key, property->text, property->length))
-            return property;
-    }
-    return NULL;
-}
-
-// Runs the patternProperties that match the name. *known_r becomes true when one does.
-static bool run_patterns(struct run *run, const struct object *object, uint32_t key, bool *known_r)
-{
-    bool passed = true;
-
     for (uint32_t i = 0; i < object->n_patterns; i++) {
-        if (!matches(run, object->patterns[i].regex, object->patterns[i].place, key))
-            continue;
-        *known_r = true;
-        block_t block = object->patterns[i].block;
-        if (block == BLOCK_NONE || run_block(run, block, key + 1))
-            continue;
-        if (!run->explain)
-            return false;
-        passed = false;
+        const struct pattern_property *pattern = &object->patterns[i];
+        if (pattern->block != BLOCK_NONE && run_matches(run, pattern->regex, pattern->place, key))
+            explain_block(run, pattern->block, key + 1);
     }
-    return passed;
-}
-
-// A member that is not among the declared properties, or one where patterns have a say as well.
-static bool run_undeclared(struct run *run, const struct object *object, uint32_t key,
-                           bool declared)
-{
-    bool known = declared;
-
-    if (object->n_patterns > 0 && !run_patterns(run, object, key, &known))
-        return false;
-    if (known || !object->has_additional)
-        return true;
-    return !object->additional_false &&
-           (object->additional == BLOCK_NONE || run_block(run, object->additional, key + 1));
-}
-
-// For the verdict alone, in one pass. Names are unique in an object, so that counting those that
-// are required tells whether all are there.
-static bool object_passes(struct run *run, const struct object *object, uint32_t token)
-{
-    const struct tape_token *tokens = run->tape->tokens;
-    uint32_t end = tokens[token].next;
-    uint32_t n_required = 0;
-
-    run_spend(run, tokens[token].count);
-    if (tokens[token].count < object->n_required)
-        return false;
-    for (uint32_t key = token + 1; key != end; key = tokens[key + 1].next) {
-        const struct property *property = find_property(object, run->tape, key);
-        bool declared = property != NULL && property->declared;
-        if (property != NULL)
-            n_required += property->required;
-        if (declared) {
-            if ((property->kinds >> tokens[key + 1].kind & 1) == 0)
-                return false;
-            if (property->rest != BLOCK_NONE && !run_block(run, property->rest, key + 1))
-                return false;
-        }
-        if ((!declared || object->n_patterns > 0) && !run_undeclared(run, object, key, declared))
-            return false;
-    }
-    return n_required == object->n_required;
 }
 
 static void explain_required(struct run *run, const struct object *object, uint32_t token)
@@ -332,30 +137,30 @@ static void explain_required(struct run *run, const struct object *object, uint3
 
 bool run_is_known(struct run *run, const struct object *object, uint32_t key)
 {
-    const struct property *property = find_property(object, run->tape, key);
+    const struct property *property = check_property(object, run->tape, key);
 
     if (property != NULL && property->declared)
         return true;
     for (uint32_t i = 0; i < object->n_patterns; i++)
-        if (matches(run, object->patterns[i].regex, object->patterns[i].place, key))
+        if (run_matches(run, object->patterns[i].regex, object->patterns[i].place, key))
             return true;
     return false;
 }
 
-// The same as object_passes(), but going on, and in the order that is promised.
-static void explain_object(struct run *run, const struct object *object, uint32_t token)
+// With `explain` set: goes on at a failure, in the order that is promised.
+static bool explain_object(struct run *run, const struct object *object, uint32_t token)
 {
     const struct tape_token *tokens = run->tape->tokens;
     uint32_t end = tokens[token].next;
-    bool known;
+    size_t before = run->count;
 
     run_spend(run, tokens[token].count);
     explain_required(run, object, token);
     for (uint32_t key = token + 1; key != end; key = tokens[key + 1].next) {
-        const struct property *property = find_property(object, run->tape, key);
+        const struct property *property = check_property(object, run->tape, key);
         if (property != NULL && property->block != BLOCK_NONE)
             run_block(run, property->block, key + 1);
-        run_patterns(run, object, key, &known);
+        explain_patterns(run, object, key);
     }
     for (uint32_t key = token + 1; key != end; key = tokens[key + 1].next) {
         if (!object->has_additional || run_is_known(run, object, key))
@@ -366,16 +171,6 @@ static void explain_object(struct run *run, const struct object *object, uint32_
         else if (object->additional != BLOCK_NONE)
             run_block(run, object->additional, key + 1);
     }
-}
-
-static bool run_object(struct run *run, const struct instruction *in, uint32_t token)
-{
-    const struct object *object = in->u.object;
-    size_t before = run->count;
-
-    if (!run->explain)
-        return object_passes(run, object, token);
-    explain_object(run, object, token);
     return run->count == before;
 }
 
@@ -441,7 +236,8 @@ static bool run_dependent_schemas(struct run *run, const struct instruction *in,
 
 // --- arrays --------------------------------------------------------------------------------------
 
-static bool run_items(struct run *run, const struct items *items, uint32_t token)
+// With `explain` set.
+static bool explain_items(struct run *run, const struct items *items, uint32_t token)
 {
     const struct tape_token *tokens = run->tape->tokens;
     uint32_t index = 0;
@@ -451,11 +247,7 @@ static bool run_items(struct run *run, const struct items *items, uint32_t token
         block_t block = index < items->n_prefix ? items->prefix[index] : items->rest;
         if (block == BLOCK_NONE)
             break;
-        if (run_block(run, block, i))
-            continue;
-        if (!run->explain)
-            return false;
-        passed = false;
+        passed = explain_block(run, block, i) && passed;
     }
     return passed;
 }
@@ -525,17 +317,6 @@ static bool has_twins(struct run *run, uint32_t token)
 
 // --- schemas for the same value ------------------------------------------------------------------
 
-// How many of the list pass; no further than `enough`.
-static uint32_t count_passes(struct run *run, const struct block_list *list, uint32_t token,
-                             uint32_t enough)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < list->n && count < enough; i++)
-        count += probe(run, list->blocks[i], token);
-    return count;
-}
-
 static bool run_if(struct run *run, const struct branch *branch, uint32_t token)
 {
     block_t next = probe(run, branch->condition, token) ? branch->then : branch->otherwise;
@@ -545,7 +326,7 @@ static bool run_if(struct run *run, const struct branch *branch, uint32_t token)
 
 // --- the loop ------------------------------------------------------------------------------------
 
-static bool run_instruction(struct run *run, const struct instruction *in, uint32_t token)
+bool run_instruction(struct run *run, const struct instruction *in, uint32_t token)
 {
     const struct tape *tape = run->tape;
 
@@ -555,30 +336,23 @@ static bool run_instruction(struct run *run, const struct instruction *in, uint3
     case OP_FALSE:
         return false;
     case OP_TYPE:
-        return has_type(tape, token, in->u.word);
     case OP_CONST:
-        return equal_values(tape, token, &run->schema->tape, in->u.word);
     case OP_ENUM:
-        return in_enum(run, in->u.set, token);
     case OP_MINIMUM:
-        return compare(tape, token, in->u.bound) >= 0;
     case OP_MAXIMUM:
-        return compare(tape, token, in->u.bound) <= 0;
     case OP_EXCLUSIVE_MINIMUM:
-        return compare(tape, token, in->u.bound) > 0;
     case OP_EXCLUSIVE_MAXIMUM:
-        return compare(tape, token, in->u.bound) < 0;
-    case OP_MULTIPLE_OF:
-        return is_multiple(run, token, in->u.word);
     case OP_MIN_LENGTH:
     case OP_MAX_LENGTH:
-        return has_length(run, token, (enum opcode)in->op, in->u.word);
+        return verdict_value_passes(run, in, token);
+    case OP_MULTIPLE_OF:
+        return is_multiple(run, token, in->u.word);
     case OP_FORMAT:
         return has_format(run, token, (enum format)in->u.word);
     case OP_PATTERN:
-        return matches(run, in->u.regex, in->place, token);
+        return run_matches(run, in->u.regex, in->place, token);
     case OP_OBJECT:
-        return run_object(run, in, token);
+        return explain_object(run, in->u.object, token);
     case OP_MIN_PROPERTIES:
     case OP_MIN_ITEMS:
         return tape->tokens[token].count >= in->u.word;
@@ -590,7 +364,7 @@ static bool run_instruction(struct run *run, const struct instruction *in, uint3
     case OP_DEPENDENT_REQUIRED:
         return run_dependent_required(run, in, token);
     case OP_ITEMS:
-        return run_items(run, in->u.items, token);
+        return explain_items(run, in->u.items, token);
     case OP_CONTAINS:
         return run_contains(run, in, token);
     case OP_UNIQUE_ITEMS:
@@ -614,24 +388,10 @@ static bool run_instruction(struct run *run, const struct instruction *in, uint3
     }
 }
 
-__attribute__((noinline, cold)) static bool give_up(struct run *run, block_t block, uint32_t token)
+bool run_give_up(struct run *run, block_t block, uint32_t token)
 {
     explain_limit(run, token, block_token(run->schema, block), SCHEMA_LIMIT);
     return false;
-}
-
-// For the verdict alone: stops at the first failure.
-static bool block_passes(struct run *run, block_t block, uint32_t token)
-{
-    const struct instruction *in = &run->schema->program[block];
-    unsigned kind = run->tape->tokens[token].kind;
-
-    if (!run_spend(run, 1))
-        return give_up(run, block, token);
-    for (; in->op != OP_END; in++)
-        if ((in->kinds >> kind & 1) != 0 && !run_instruction(run, in, token))
-            return false;
-    return true;
 }
 
 bool explain_block(struct run *run, block_t block, uint32_t token)
@@ -642,7 +402,7 @@ bool explain_block(struct run *run, block_t block, uint32_t token)
     bool passed = true;
 
     if (!run_spend(run, 1))
-        return give_up(run, block, token);
+        return run_give_up(run, block, token);
     run->frame = &frame;
     for (; frame.in->op != OP_END; frame.in++) {
         if ((frame.in->kinds >> kind & 1) == 0 || run_instruction(run, frame.in, token))
@@ -656,13 +416,7 @@ bool explain_block(struct run *run, block_t block, uint32_t token)
 
 bool run_block(struct run *run, block_t block, uint32_t token)
 {
-    return run->explain ? explain_block(run, block, token) : block_passes(run, block, token);
-}
-
-bool run_verdict(struct run *run)
-{
-    // What was given up makes the value fail, also where its failure would be right.
-    return block_passes(run, 0, 0) && run->gave_up == NULL;
+    return run->explain ? explain_block(run, block, token) : verdict_passes(run, block, token);
 }
 
 bool schema_validate(const struct schema *schema, const struct tape *tape,

@@ -3,6 +3,7 @@
 #ifndef CXSINK_SCHEMA_VALIDATE_PRIV_H
 #define CXSINK_SCHEMA_VALIDATE_PRIV_H
 
+#include "json/text.h"
 #include "schema/keywords_priv.h"
 #include "schema/program_priv.h"
 #include "schema/validate.h"
@@ -63,8 +64,24 @@ struct unescaped {
     char room[4096];
 };
 
-// validate.c: the verdict alone, without failures.
+// verdict.c, while `explain` is not set: the verdict, without failures.
 bool run_verdict(struct run *run);
+// Does the value pass the block?
+bool verdict_passes(struct run *run, block_t block, uint32_t token);
+// How many blocks of the list it passes; no further than `enough`.
+uint32_t verdict_count(struct run *run, const struct block_list *list, uint32_t token,
+                       uint32_t enough);
+// A check of the value alone (its type, const, enum, lengths, bounds), which applies to its kind.
+bool verdict_value_passes(struct run *run, const struct instruction *in, uint32_t token);
+
+// validate.c: runs an instruction that applies to the value's kind, for the verdict or explaining.
+bool run_instruction(struct run *run, const struct instruction *in, uint32_t token);
+// Notes that the work was too much; false.
+bool run_give_up(struct run *run, block_t block, uint32_t token);
+// Does the string match? `place`: the pattern's key in the schema.
+bool run_matches(struct run *run, struct regex *regex, uint32_t place, uint32_t string);
+// A string's bytes; `owned` is to be freed.
+void run_unescape(const struct tape *tape, uint32_t string, struct unescaped *out);
 // The value passes the block; with `explain` set every failure is told.
 bool run_block(struct run *run, block_t block, uint32_t token);
 // The same with `explain` set only.
@@ -101,5 +118,31 @@ bool equal_values(const struct tape *a, uint32_t i, const struct tape *b, uint32
 // The first two equal elements of an array, by their tokens; false when all are different.
 bool equal_find_twins(const struct tape *tape, uint32_t array, uint64_t seed, uint32_t *first_r,
                       uint32_t *second_r);
+
+static inline bool check_is_plain(const struct tape *tape, uint32_t string)
+{
+    return (tape->tokens[string].flags & TAPE_ESCAPED) == 0;
+}
+
+// What the object's schema says about a member; NULL: nothing.
+static inline const struct property *check_property(const struct object *object,
+                                                    const struct tape *tape, uint32_t key)
+{
+    uint32_t hash = tape->tokens[key].hash;
+    uint32_t slot = property_slot(hash, object);
+    size_t length;
+    const char *text = tape_string(tape, key, &length);
+
+    for (; object->slots[slot].text != NULL; slot = (slot + 1) & object->mask) {
+        const struct property *property = &object->slots[slot];
+        if (property->hash != hash)
+            continue;
+        if (check_is_plain(tape, key)
+                ? property->length == length && text_same(property->text, text, length)
+                : text_string_equals(tape, key, property->text, property->length))
+            return property;
+    }
+    return NULL;
+}
 
 #endif

@@ -193,7 +193,7 @@ static const struct {
     {"{\"oneOf\":[@,@]}", 30, "true"},
     {"{\"allOf\":[@,@]}", 30, "true"},
     {"{\"oneOf\":[{\"not\":@},{\"not\":@}]}", 20, "true"},
-    {"{\"anyOf\":[@,@],\"unevaluatedItems\":false}", 20, "{\"type\":\"null\"}"},
+    {"{\"anyOf\":[@,@],\"unevaluatedItems\":false}", 21, "{\"type\":\"null\"}"},
     {"{\"oneOf\":[@,@],\"unevaluatedItems\":false}", 20, "{\"prefixItems\":[true]}"},
     {"{\"if\":@,\"then\":@}", 30, "true"},
     {"{\"anyOf\":[{\"allOf\":[@,false]},{\"allOf\":[@,false]}]}", 20, "true"},
