@@ -101,7 +101,7 @@ static bool parse_group(struct ecma_parser *parser, uint32_t *group_r)
     parser->inside = group.parent;
     if (!ecma_take(parser, ")"))
         return ecma_fail(parser, "a ( without its )");
-    return ecma_put(parser, group.kind == GROUP_PLAIN ? ECMA_STEP ")" : ")");
+    return ecma_put(parser, ")");
 }
 
 // Behind the backslash: \1 or \k<name>; resolved when the whole pattern is known.
@@ -216,19 +216,32 @@ static bool take_quantifier(struct ecma_parser *parser, bool *found_r, uint32_t 
     return true;
 }
 
-// Tells, in front of the atom that was written at `start`, that many repetitions of it come.
-static bool put_steps(struct ecma_parser *parser, size_t start, uint32_t repetitions)
+// Writes a callout into what was written already, at `at`.
+static bool insert(struct ecma_parser *parser, size_t at, const char *callout)
 {
     struct buf *out = &parser->pattern->pcre;
-    size_t end = out->len;
-    char steps[16];
-    int length = snprintf(steps, sizeof(steps), "(?C%d)", 32 - __builtin_clz(repetitions));
+    size_t end = out->len, length = strlen(callout);
 
-    if (!ecma_put(parser, steps))
+    if (!ecma_put(parser, callout))
         return false;
-    memmove(out->data + start + length, out->data + start, end - start);
-    memcpy(out->data + start, steps, (size_t)length);
+    memmove(out->data + at + length, out->data + at, end - at);
+    memcpy(out->data + at, callout, length);
     return true;
+}
+
+// What is repeated, written at `start`: each turn of a group is a step; many of anything else are
+// told in front of it.
+static bool count_turns(struct ecma_parser *parser, uint32_t group, size_t start, uint32_t min)
+{
+    char steps[16];
+
+    if (group != NOWHERE)
+        return !parser->groups[group].repeated ||
+               insert(parser, parser->pattern->pcre.len - 1, ECMA_STEP); // inside its ")"
+    if (min <= UNCOUNTED_MAX)
+        return true;
+    snprintf(steps, sizeof(steps), "(?C%d)", 32 - __builtin_clz(min));
+    return insert(parser, start, steps);
 }
 
 static bool put_quantifier(struct ecma_parser *parser, uint32_t min, uint32_t max)
@@ -258,9 +271,7 @@ static bool parse_quantifier(struct ecma_parser *parser, uint32_t group, size_t 
         parser->pattern->pieces[parser->pattern->n_pieces - 1].min = min;
         parser->pattern->pieces[parser->pattern->n_pieces - 1].max = max;
     }
-    if (min > UNCOUNTED_MAX && group == NOWHERE && !put_steps(parser, start, min))
-        return false;
-    return put_quantifier(parser, min, max);
+    return count_turns(parser, group, start, min) && put_quantifier(parser, min, max);
 }
 
 // Behind a backslash that is not in a class; *assertion_r: it cannot be repeated.
