@@ -52,6 +52,7 @@ static const struct {
     {SHAPE_POSITIVE, DRAFT_4, "{\"type\":\"number\",\"minimum\":0,\"exclusiveMinimum\":true}"},
     {SHAPE_EXCLUSIVE, DRAFT_4, "{\"type\":\"boolean\"}"},
     {SHAPE_ADDITIONAL, DRAFT_4, "{\"anyOf\":[{\"type\":\"boolean\"},@]}"},
+    {SHAPE_PATTERN_MAP, DRAFT_4, "{\"type\":\"object\",\"additionalProperties\":@}"},
     {SHAPE_ARRAY, DRAFT_4, "{\"type\":\"array\",\"minItems\":1,\"uniqueItems\":true}"},
 };
 

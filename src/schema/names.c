@@ -5,10 +5,15 @@
 #include "schema/compile_priv.h"
 
 #include "core/hash.h"
+#include "core/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define TRIES 256
+// Of more names than these some clash under every multiplier: few are tried, in the least table.
+#define FEW_NAMES 256
+#define TRIES_OF_MANY 8
 
 // Multipliers to try: odd, well spread (the steps of a Weyl sequence, mixed).
 static uint64_t multiplier(unsigned try)
@@ -17,6 +22,17 @@ static uint64_t multiplier(unsigned try)
 
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     return (z ^ z >> 27) | 1;
+}
+
+static unsigned tries_for(uint32_t n)
+{
+    return n <= FEW_NAMES ? TRIES : TRIES_OF_MANY;
+}
+
+// How many sizes of table are tried, each twice the one before.
+static unsigned sizes_for(uint32_t n)
+{
+    return n <= FEW_NAMES ? 3 : 1;
 }
 
 static unsigned bits_for(uint32_t n)
@@ -71,10 +87,10 @@ void names_make_set(struct arena *arena, const struct name *names, uint32_t n,
     struct name_set best = {0};
     uint32_t least = UINT32_MAX;
     unsigned bits = bits_for(n);
-    uint8_t *used = arena_alloc(arena, (size_t)8 << bits, 1);
+    uint8_t *used = mem_alloc((size_t)1 << (bits + sizes_for(n)));
 
-    for (unsigned more = 0; more < 3 && least > 0; more++)
-        for (unsigned try = 0; try < TRIES && least > 0; try++) {
+    for (unsigned more = 0; more < sizes_for(n) && least > 0; more++)
+        for (unsigned try = 0; try < tries_for(n) && least > 0; try++) {
             struct name_set set = {.multiplier = multiplier(try),
                                    .shift = 64 - (bits + more),
                                    .mask = (UINT32_C(1) << (bits + more)) - 1};
@@ -84,6 +100,7 @@ void names_make_set(struct arena *arena, const struct name *names, uint32_t n,
                 best = set;
             }
         }
+    free(used);
     if (least > 8 && least > n / 2) {
         best.hashed = true;
         names = hash_names(arena, names, n);
@@ -115,10 +132,10 @@ void names_make_properties(struct arena *arena, const struct property *propertie
     struct object best = *object;
     uint32_t least = UINT32_MAX;
     unsigned bits = bits_for(n);
-    uint8_t *used = arena_alloc(arena, (size_t)8 << bits, 1);
+    uint8_t *used = mem_alloc((size_t)1 << (bits + sizes_for(n)));
 
-    for (unsigned more = 0; more < 3 && least > 0; more++)
-        for (unsigned try = 0; try < TRIES && least > 0; try++) {
+    for (unsigned more = 0; more < sizes_for(n) && least > 0; more++)
+        for (unsigned try = 0; try < tries_for(n) && least > 0; try++) {
             struct object some = *object;
             some.multiplier = (uint32_t)multiplier(try);
             some.shift = 32 - (bits + more);
@@ -129,6 +146,7 @@ void names_make_properties(struct arena *arena, const struct property *propertie
                 best = some;
             }
         }
+    free(used);
     struct property *slots = arena_alloc(arena, (size_t)best.mask + 1, sizeof(*slots));
     for (uint32_t i = 0; i < n; i++) {
         uint32_t slot = property_slot(properties[i].hash, &best);

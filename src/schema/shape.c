@@ -2,6 +2,7 @@
 // What the values of keywords must look like: the parts of the drafts' meta-schemas that matter.
 #include "schema/compile_priv.h"
 
+#include "core/hash.h"
 #include "json/number.h"
 #include "json/text.h"
 
@@ -76,10 +77,27 @@ static bool check_positive(struct compiler *compiler, uint32_t key)
     return true;
 }
 
+// Puts the string among those seen before; false when it is one of them.
+static bool is_new_name(struct compiler *compiler, struct index *seen, uint32_t string)
+{
+    size_t length;
+    const char *name = compiler_name_text(compiler, string, &length);
+    uint64_t hash = hash_bytes(name, length, 0);
+    size_t at = hash;
+    uint32_t other;
+
+    while ((other = index_next(seen, hash, &at)) != INDEX_NONE)
+        if (text_strings_equal(compiler->tape, other, compiler->tape, string))
+            return false;
+    index_put(seen, hash, string);
+    return true;
+}
+
 // An array of different strings.
 static bool check_names(struct compiler *compiler, uint32_t at, uint32_t array)
 {
     const struct tape *tape = compiler->tape;
+    struct index seen = {0};
     bool right = true;
 
     if (!expect(compiler, at, array, TAPE_ARRAY, "an array of names"))
@@ -88,16 +106,12 @@ static bool check_names(struct compiler *compiler, uint32_t at, uint32_t array)
     {
         if (!expect(compiler, element, element, TAPE_STRING, "a name")) {
             right = false;
-            continue;
+        } else if (!is_new_name(compiler, &seen, element)) {
+            compiler_fault(compiler, element, "the name stands here twice");
+            right = false;
         }
-        for (uint32_t other = array + 1; other < element; other = tape->tokens[other].next)
-            if (tape->tokens[other].kind == TAPE_STRING &&
-                text_strings_equal(tape, other, tape, element)) {
-                compiler_fault(compiler, element, "the name stands here twice");
-                right = false;
-                break;
-            }
     }
+    index_deinit(&seen);
     return right;
 }
 
