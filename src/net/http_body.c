@@ -58,7 +58,7 @@ static size_t read_source(char *buffer, size_t size, size_t count, void *owner)
     return n;
 }
 
-static void unpause(struct http_request *request)
+void http_body_unpause(struct http_request *request)
 {
     request->client->paused -= request->paused;
     request->paused = false;
@@ -68,7 +68,7 @@ void http_body_resume(struct http_request *request)
 {
     if (!request->paused)
         return;
-    unpause(request);
+    http_body_unpause(request);
     curl_easy_pause(request->easy, CURLPAUSE_CONT);
 }
 
@@ -91,7 +91,7 @@ bool http_body_rewind(struct http_request *request)
 {
     const struct http_source *source = &request->source;
     buf_clear(&request->slice);
-    unpause(request);
+    http_body_unpause(request);
     if (source->read == NULL || request->taken == 0)
         return true;
     if (source->rewind == NULL || request->fn == NULL)
@@ -181,7 +181,6 @@ void http_body_free(struct http_request *request)
     if (request->secret && request->slice.data != NULL)
         mem_wipe(request->slice.data, request->slice.cap);
     buf_deinit(&request->slice);
-    unpause(request);
     request->body = NULL;
     request->body_length = request->taken = 0;
     request->source = (struct http_source){0};

@@ -183,8 +183,9 @@ enum status_code http_body_setup(struct http_request *request, const struct http
 bool http_body_rewind(struct http_request *request);
 // A GET without a body from now on.
 enum status_code http_body_drop(struct http_request *request, struct status *st) STATUS_MUST_CHECK;
-// Goes on with what read_source() paused.
+// Goes on with what read_source() paused; or forgets that it did.
 void http_body_resume(struct http_request *request);
+void http_body_unpause(struct http_request *request);
 // Is all of it on its way, as far as libcurl knows?
 bool http_body_sent(const struct http_request *request);
 void http_body_free(struct http_request *request);

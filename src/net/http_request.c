@@ -29,6 +29,7 @@ static void leave_libcurl(struct http_request *request)
     if (request->running)
         curl_multi_remove_handle(request->client->multi, request->easy);
     request->running = false;
+    http_body_unpause(request);
 }
 
 // Takes the transfer back, from wherever it stands.
@@ -52,8 +53,10 @@ static void deliver(void *owner)
     unlink_request(request);
     request->response.body = buf_text(&request->content);
     request->response.body_length = request->content.len;
+    curl_global_init(CURL_GLOBAL_DEFAULT); // counted: `fn` may destroy the client
     request->fn(request->owner, &request->response);
     free_request(request); // out of the list and without a handle, so nobody else did
+    curl_global_cleanup();
 }
 
 void http_finish(struct http_request *request)

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// CURLE_TOO_LARGE of libcurl 8.6; before, it was CURLE_OUT_OF_MEMORY.
+#define TOO_LARGE 100
+
 int64_t http_retry_after_parse(const char *value, int64_t wall_us)
 {
     value += strspn(value, " \t");
@@ -127,13 +130,20 @@ static bool early_answer_wins(const struct http_request *request, CURLcode resul
            (whole || request->response.status >= 400);
 }
 
+// Beyond HTTP_MAX_HEADERS, or one header beyond libcurl's own bound of 100 KiB.
+static bool headers_too_large(const struct http_request *request, CURLcode result)
+{
+    bool bound = result == CURLE_OUT_OF_MEMORY || result == (CURLcode)TOO_LARGE;
+    return request->header_bytes > HTTP_MAX_HEADERS || (bound && request->begun);
+}
+
 // Failures that libcurl puts in general words, or that our own callbacks made.
 static void fail_in_our_words(struct http_request *request, CURLcode result)
 {
     if (request->too_large)
         http_result_fail(request, STATUS_FULL, "the answer is larger than %zu bytes",
                          request->content.max);
-    else if (request->header_bytes > HTTP_MAX_HEADERS)
+    else if (headers_too_large(request, result))
         http_result_fail(request, STATUS_FULL, "the answer's headers are larger than %zu bytes",
                          HTTP_MAX_HEADERS);
     else if (request->source_failed)
@@ -182,5 +192,6 @@ const char *http_response_header(const struct http_response *response, const cha
     if (request == NULL || request->easy == NULL ||
         curl_easy_header(request->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
         return NULL;
-    return header->value;
+    return header->value[0] == '\r' ? ""
+                                    : header->value; // libcurl 7.88 leaves one of an empty value
 }

@@ -214,7 +214,8 @@ void http_setup_addresses(struct http_request *request, const struct resolve_res
 {
     struct buf entry = {0};
     // The bracketless form of the host is a name here: IPv6 addresses never come this way.
-    bool ok = buf_printf(&entry, "%s:%u:", request->target.host, request->target.port);
+    // '+': libcurl may forget them in time.
+    bool ok = buf_printf(&entry, "+%s:%u:", request->target.host, request->target.port);
     for (size_t i = 0; i < result->count; i++) {
         bool v6 = strchr(result->addresses[i], ':') != NULL;
         ok = ok &&
