@@ -32,7 +32,7 @@ jobs := breaker cron job payload queue queue_claim queue_enqueue queue_group que
         queue_outbox queue_params queue_save queue_upkeep rate sandbox sandbox_find \
         sandbox_process sandbox_verdict semver
 ops := admin admin_address audit metrics
-app := addresses certificates daemon flow pipeline report streams
+app := actions addresses certificates daemon flow pipeline report streams
 cli := check check_connect common database dead dead_replay load load_position load_progress main \
        migrate run spool status validate validate_files validate_inputs validate_jobs \
        validate_lines validate_progress validate_tell

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/daemon.h"
 
+#include "app/actions.h"
 #include "app/addresses.h"
 #include "app/certificates.h"
 #include "core/fsio.h"
@@ -48,6 +49,7 @@ static struct config *load_config(const char *path, struct schema_set **schemas_
         *schemas_r = schema_set_load(config, &faults);
         certificates_check(config, &faults);
         addresses_check(config, &faults);
+        actions_check(config, &faults);
     }
     if (config != NULL && faults.count > 0) {
         config_faults_locate(path, &faults);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cxsink check: everything about the configuration that can be known before the daemon runs.
+#include "app/actions.h"
 #include "app/addresses.h"
 #include "app/certificates.h"
 #include "app/daemon.h"
@@ -42,6 +43,8 @@ static int check(const char *path, bool connect, bool json)
     if (config != NULL) {
         certificates_check(config, &faults);
         addresses_check(config, &faults);
+        actions_check(config, &faults);
+        actions_check_helper(config, &faults);
     }
     size_t unreachable = 0;
     if (faults.count == 0 && connect)

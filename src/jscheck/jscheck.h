@@ -24,11 +24,14 @@ struct verdict {
 bool confine_process(void);
 bool confine_system_calls(void);
 
-// Once, before confine_system_calls().
-void syntax_start(void);
+struct syntax; // the engine, whose headers stay in syntax.c
+
+// Before confine_system_calls(). What it returns lives as long as the process.
+struct syntax *syntax_start(void);
 // `code` ends with a NUL beyond `length`. Looks at UTF-8 and NUL first: the engine takes text that
 // is not UTF-8 for an empty one.
-void syntax_check(const char *code, size_t length, bool module, struct verdict *verdict_r);
+void syntax_check(struct syntax *syntax, const char *code, size_t length, bool module,
+                  struct verdict *verdict_r);
 
 // Tries what must be refused after confine_system_calls(), prints {"NAME":"EPERM",...}, and returns
 // whether all of it was. Part of the program, so that a test meets the very filter of production.

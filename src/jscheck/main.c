@@ -47,11 +47,11 @@ static bool read_code(struct buf *code)
     }
 }
 
-static void check(struct buf *code, bool module, struct verdict *verdict_r)
+static void check(struct syntax *syntax, struct buf *code, bool module, struct verdict *verdict_r)
 {
     if (code->len <= CODE_MAX) {
         const char *text = buf_text(code);
-        syntax_check(text, code->len, module, verdict_r);
+        syntax_check(syntax, text, code->len, module, verdict_r);
         return;
     }
     *verdict_r = (struct verdict){.kind = "too_large"};
@@ -72,14 +72,14 @@ static void render(const struct verdict *verdict, struct buf *line)
     buf_append_text(line, "}\n");
 }
 
-static int check_input(bool module)
+static int check_input(struct syntax *syntax, bool module)
 {
     struct buf code = {0};
     struct buf line = {0};
     struct verdict verdict;
     if (!read_code(&code))
         return fault("cannot read the code");
-    check(&code, module, &verdict);
+    check(syntax, &code, module, &verdict);
     render(&verdict, &line);
     // Shorter than PIPE_BUF: one write is all or nothing.
     if (write(STDOUT_FILENO, line.data, line.len) != (ssize_t)line.len)
@@ -91,12 +91,12 @@ static int run(const char *mode)
 {
     if (!confine_process())
         return EXIT_FAULT;
-    syntax_start();
+    struct syntax *syntax = syntax_start();
     if (!confine_system_calls())
         return EXIT_FAULT;
     if (strcmp(mode, "--self-test") == 0)
         return self_test() ? EXIT_FINE : EXIT_FAULT;
-    return check_input(strcmp(mode, "module") == 0);
+    return check_input(syntax, strcmp(mode, "module") == 0);
 }
 
 int main(int argc, char **argv)

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static JSCContext *context;
-
 static void refuse(struct verdict *verdict, const char *kind, const char *message)
 {
     verdict->kind = kind;
@@ -58,16 +56,17 @@ static bool text_is_clean(const char *code, size_t length, struct verdict *verdi
     return false;
 }
 
-void syntax_check(const char *code, size_t length, bool module, struct verdict *verdict_r)
+void syntax_check(struct syntax *syntax, const char *code, size_t length, bool module,
+                  struct verdict *verdict_r)
 {
     *verdict_r = (struct verdict){0};
     if (!text_is_clean(code, length, verdict_r))
         return;
     JSCException *exception = NULL;
-    JSCCheckSyntaxResult result = jsc_context_check_syntax(context, code, (gssize)length,
-                                                           module ? JSC_CHECK_SYNTAX_MODE_MODULE
-                                                                  : JSC_CHECK_SYNTAX_MODE_SCRIPT,
-                                                           "code", 1, &exception);
+    JSCCheckSyntaxResult result = jsc_context_check_syntax(
+        (JSCContext *)syntax, code, (gssize)length,
+        module ? JSC_CHECK_SYNTAX_MODE_MODULE : JSC_CHECK_SYNTAX_MODE_SCRIPT, "code", 1,
+        &exception);
     switch (result) {
     case JSC_CHECK_SYNTAX_RESULT_SUCCESS:
         return;
@@ -84,12 +83,14 @@ void syntax_check(const char *code, size_t length, bool module, struct verdict *
     refuse(verdict_r, "syntax", "the code is no JavaScript");
 }
 
-void syntax_start(void)
+struct syntax *syntax_start(void)
 {
-    context = jsc_context_new();
-    struct verdict ignored;
+    struct syntax *syntax = (struct syntax *)jsc_context_new();
+    // What these load and start cannot be loaded and started later.
     static const char good[] = "let a = 1;";
     static const char bad[] = "import 'a'; let let;";
-    syntax_check(good, sizeof(good) - 1, false, &ignored);
-    syntax_check(bad, sizeof(bad) - 1, true, &ignored);
+    struct verdict ignored;
+    syntax_check(syntax, good, sizeof(good) - 1, false, &ignored);
+    syntax_check(syntax, bad, sizeof(bad) - 1, true, &ignored);
+    return syntax;
 }

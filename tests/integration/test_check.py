@@ -109,6 +109,30 @@ def test_schema_faults(build, workdir):
     assert json.loads(made.run("check", "--json").stdout) == []
 
 
+def test_actions(build, workdir):
+    """Ranges of versions that are none, and a missing helper, which only check minds."""
+    publish = {"kind": "publish", "api": "cxone", "action_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+               "allowed_versions": {"axios": "^1.6.0", "@scope/x": "^1.x.3", "lodash": ">=4 || latest"}}
+    made = commands.Commands(build, workdir, daemon.config("", auth={"rest": {"grant": "static", "token": "t"}}, jobs={
+        "apis": {"cxone": {"base_url": "https://api.example.com", "auth": "rest"}}, "actions": {"release": publish}}))
+    found = faults(made.run("check", code=78, env={"CXSINK_JSCHECK": "/nonexistent/jscheck"}))
+    messages = [(pointer, message) for _, _, pointer, message in found]
+    assert sorted(messages) == [
+        ("/jobs/actions/release/allowed_versions",
+         '@scope/x: "^1.x.3" is no range of versions: a number follows an x'),
+        ("/jobs/actions/release/allowed_versions",
+         'lodash: ">=4 || latest" is no range of versions: a number is missing'),
+        ("/jobs/actions/release/kind", "publish needs cxsink-jscheck: install it or the package cxsink-jscheck; "
+                                       "looked at /nonexistent/jscheck")]
+    assert all(line > 1 for _, line, _, _ in found)
+    assert "@scope/x" in made.run("run", code=78).stderr
+    publish["allowed_versions"] = {"axios": "^1.6.0"}
+    made.config["jobs"]["actions"]["release"] = publish
+    made.write()
+    assert "cxsink-jscheck" in made.run("check", code=78, env={"CXSINK_JSCHECK": "/nonexistent/jscheck"}).stderr
+    made.run("check", env={"CXSINK_JSCHECK": "/bin/true"})
+
+
 def test_how_schemas_are_read(build, workdir):
     """Draft, formats and strictness are the stream's to say."""
     made = commands.Commands(build, workdir, daemon.config("", streams={"main": {"schema": "event.json"}}))
