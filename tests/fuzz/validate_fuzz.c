@@ -11,13 +11,14 @@
 #include "schema/validate.h"
 
 #define ERRORS_MAX 8
-#define FORMS 6
+#define FORMS 8
 
 static struct schema *compile(const char *text, size_t size)
 {
+    struct schema_options options = {.strict = SCHEMA_STRICT_OFF};
     struct schema_faults faults = {0};
     struct schema *schema;
-    return schema_compile_with(NULL, text, size, &faults, &schema) == STATUS_OK ? schema : NULL;
+    return schema_compile_with(&options, text, size, &faults, &schema) == STATUS_OK ? schema : NULL;
 }
 
 static void check_pointer(const char *text, size_t size, const struct tape *tape)
@@ -81,7 +82,10 @@ static void check_forms(struct fuzz_piece schema, const struct tape *tape, bool 
         bool negated;
     } forms[FORMS] = {
         {"{\"not\":", NULL, "}", true},
+        {"{\"not\":{\"not\":", NULL, "}}", false},
         {"{\"allOf\":[", ",", "]}", false},
+        {"{\"allOf\":[", NULL, "],\"unevaluatedProperties\":true,\"unevaluatedItems\":true}",
+         false},
         {"{\"anyOf\":[false,", NULL, "]}", false},
         {"{\"oneOf\":[", NULL, ",false]}", false},
         {"{\"if\":", NULL, ",\"then\":true,\"else\":false}", false},
@@ -106,6 +110,32 @@ static void check_forms(struct fuzz_piece schema, const struct tape *tape, bool 
     }
 }
 
+// A value is equal to itself, however it is asked.
+static void check_itself(struct fuzz_piece value, const struct tape *tape)
+{
+    static const struct {
+        const char *before, *after;
+        bool valid;
+    } forms[] = {
+        {"{\"const\":", "}", true},
+        {"{\"not\":{\"enum\":[1,", "]}}", false},
+        {"{\"enum\":[0,1,2,3,4,5,6,7,8,9,", "]}", true},
+    };
+    for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+        struct buf text = {0};
+        bool limit;
+        buf_append_text(&text, forms[i].before);
+        buf_append(&text, value.data, value.size);
+        buf_append_text(&text, forms[i].after);
+        struct schema *schema = compile(text.data, text.len);
+        FUZZ_CHECK(schema != NULL, "form %zu does not compile", i);
+        bool valid = check_verdict(schema, NULL, tape, &limit);
+        FUZZ_CHECK(limit || valid == forms[i].valid, "form %zu", i);
+        schema_destroy(&schema);
+        buf_deinit(&text);
+    }
+}
+
 int fuzz_one(const uint8_t *data, size_t size)
 {
     struct fuzz_piece instance = {(const char *)data, size}, text = fuzz_line(&instance);
@@ -123,6 +153,7 @@ int fuzz_one(const uint8_t *data, size_t size)
         bool valid = check_verdict(schema, &schema_tape, &tape, &limit);
         if (!limit && stands_alone(text))
             check_forms(text, &tape, valid);
+        check_itself(instance, &tape);
     }
     tape_deinit(&schema_tape);
     tape_deinit(&tape);

@@ -21,7 +21,7 @@ mkdir -p "$findings"
 : >"$summary"
 
 options() {
-    dictionary=tests/fuzz/$1.dict
+    case $1 in validate) dictionary=tests/fuzz/schema.dict ;; *) dictionary=tests/fuzz/$1.dict ;; esac
     [ ! -f "$dictionary" ] || echo "-dict=$dictionary"
 }
 
