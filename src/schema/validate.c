@@ -103,12 +103,14 @@ static bool has_format(struct run *run, uint32_t string, enum format format)
 
 // --- numbers -------------------------------------------------------------------------------------
 
-static bool is_multiple(const struct run *run, uint32_t token, uint32_t divisor)
+// The work is that of one number's digits by the other's.
+static bool is_multiple(struct run *run, uint32_t token, uint32_t divisor)
 {
     size_t length, divisor_length;
     const char *text = tape_raw(run->tape, token, &length);
     const char *divisor_text = tape_raw(&run->schema->tape, divisor, &divisor_length);
 
+    run_spend(run, length * (1 + divisor_length / 8) / 4);
     return number_is_multiple(text, length, divisor_text, divisor_length);
 }
 
@@ -311,7 +313,7 @@ static bool has_twins(struct run *run, uint32_t token)
 {
     uint32_t first, second;
 
-    run_spend(run, (run->tape->tokens[token].end - run->tape->tokens[token].start) / 4);
+    run_spend_text(run, token);
     return equal_find_twins(run->tape, token, run->schema->seed, &first, &second);
 }
 

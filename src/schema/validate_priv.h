@@ -56,6 +56,12 @@ static inline bool run_spend(struct run *run, uint64_t work)
     return run->work >= 0;
 }
 
+// The work of looking at all of a value's text.
+static inline void run_spend_text(struct run *run, uint32_t token)
+{
+    run_spend(run, (run->tape->tokens[token].end - run->tape->tokens[token].start) / 4);
+}
+
 // A string's bytes: the tape's own, or unescaped into `room` or (when longer) a piece of memory.
 struct unescaped {
     const char *text;

@@ -14,31 +14,35 @@
 
 // --- any value -----------------------------------------------------------------------------------
 
-static inline bool check_integer(const struct tape *tape, uint32_t number, uint32_t kinds)
+static inline bool check_integer(struct run *run, uint32_t number, uint32_t kinds)
 {
     size_t length;
-    const char *text = tape_raw(tape, number, &length);
+    const char *text = tape_raw(run->tape, number, &length);
 
-    return (tape->tokens[number].flags & TAPE_DECIMAL) == 0 ||
-           ((kinds & KIND_AS_WRITTEN) == 0 && number_is_integer(text, length));
+    if ((run->tape->tokens[number].flags & TAPE_DECIMAL) == 0)
+        return true;
+    run_spend(run, length / 4);
+    return (kinds & KIND_AS_WRITTEN) == 0 && number_is_integer(text, length);
 }
 
-static inline bool check_type(const struct tape *tape, uint32_t token, uint32_t kinds)
+static inline bool check_type(struct run *run, uint32_t token, uint32_t kinds)
 {
-    unsigned kind = tape->tokens[token].kind;
+    unsigned kind = run->tape->tokens[token].kind;
 
-    return (kinds >> kind & 1) != 0 || (kind == TAPE_NUMBER && (kinds & KIND_INTEGER) != 0 &&
-                                        check_integer(tape, token, kinds));
+    return (kinds >> kind & 1) != 0 ||
+           (kind == TAPE_NUMBER && (kinds & KIND_INTEGER) != 0 && check_integer(run, token, kinds));
 }
 
-static inline bool check_const(const struct run *run, uint32_t token, uint32_t expected)
+static inline bool check_const(struct run *run, uint32_t token, uint32_t expected)
 {
     const struct tape *tape = run->tape, *schema = &run->schema->tape;
     size_t length, expected_length;
 
     if (tape->tokens[token].kind != TAPE_STRING || schema->tokens[expected].kind != TAPE_STRING ||
-        !check_is_plain(tape, token) || !check_is_plain(schema, expected))
+        !check_is_plain(tape, token) || !check_is_plain(schema, expected)) {
+        run_spend_text(run, token);
         return equal_values(tape, token, schema, expected);
+    }
     const char *text = tape_string(tape, token, &length);
     const char *expected_text = tape_string(schema, expected, &expected_length);
     return length == expected_length && text_same(text, expected_text, length);
@@ -110,10 +114,8 @@ __attribute__((noinline)) static bool string_in_set(const struct tape *tape, uin
 
 static bool other_in_table(struct run *run, const struct enumeration *set, uint32_t token)
 {
-    const struct tape_token *t = &run->tape->tokens[token];
     uint32_t slot = equal_slot(equal_hash(run->tape, token, run->schema->seed), set->others_mask);
 
-    run_spend(run, (t->end - t->start) / 4);
     for (; set->others[slot] != 0; slot = (slot + 1) & set->others_mask)
         if (equal_values(run->tape, token, &run->schema->tape, set->others[slot]))
             return true;
@@ -130,6 +132,7 @@ check_enum_slowly(struct run *run, const struct enumeration *set, uint32_t token
         return set->n_strings > 0 && string_in_set(run->tape, token, &set->strings);
     if ((set->other_kinds >> kind & 1) == 0)
         return false;
+    run_spend_text(run, token);
     if (set->others_mask != 0)
         return other_in_table(run, set, token);
     for (uint32_t i = 0; i < set->n_others; i++)
@@ -154,13 +157,15 @@ static inline bool check_enum(struct run *run, const struct enumeration *set, ui
 
 // -1, 0, 1 as the number is below, at or above the bound. A number of up to 18 digits is compared
 // as an integer.
-static inline int check_compare(const struct tape *tape, uint32_t number, const struct bound *bound)
+static inline int check_compare(struct run *run, uint32_t number, const struct bound *bound)
 {
     size_t length;
-    const char *text = tape_raw(tape, number, &length);
+    const char *text = tape_raw(run->tape, number, &length);
 
-    if ((tape->tokens[number].flags & TAPE_DECIMAL) != 0 || length > 18 || !bound->is_small)
+    if ((run->tape->tokens[number].flags & TAPE_DECIMAL) != 0 || length > 18 || !bound->is_small) {
+        run_spend(run, length / 4);
         return number_compare(text, length, bound->text, bound->length);
+    }
     bool negative = *text == '-';
     int64_t value = 0;
     for (size_t i = negative; i < length; i++)
@@ -181,7 +186,7 @@ INLINE bool passes(struct run *run, block_t block, uint32_t token)
 
     for (;;) {
         if (in->op == OP_TYPE) {
-            if (!check_type(run->tape, token, in->u.word))
+            if (!check_type(run, token, in->u.word))
                 return false;
             in++;
         }
@@ -293,23 +298,21 @@ static inline bool branch_passes(struct run *run, const struct branch *branch, u
 
 INLINE bool value_passes(struct run *run, const struct instruction *in, uint32_t token)
 {
-    const struct tape *tape = run->tape;
-
     switch ((enum opcode)in->op) {
     case OP_TYPE:
-        return check_type(tape, token, in->u.word);
+        return check_type(run, token, in->u.word);
     case OP_CONST:
         return check_const(run, token, in->u.word);
     case OP_ENUM:
         return check_enum(run, in->u.set, token);
     case OP_MINIMUM:
-        return check_compare(tape, token, in->u.bound) >= 0;
+        return check_compare(run, token, in->u.bound) >= 0;
     case OP_MAXIMUM:
-        return check_compare(tape, token, in->u.bound) <= 0;
+        return check_compare(run, token, in->u.bound) <= 0;
     case OP_EXCLUSIVE_MINIMUM:
-        return check_compare(tape, token, in->u.bound) > 0;
+        return check_compare(run, token, in->u.bound) > 0;
     case OP_EXCLUSIVE_MAXIMUM:
-        return check_compare(tape, token, in->u.bound) < 0;
+        return check_compare(run, token, in->u.bound) < 0;
     case OP_MIN_LENGTH:
         return check_min_length(run, token, in->u.word);
     case OP_MAX_LENGTH:

@@ -76,6 +76,11 @@ static void make_long(struct buf *out, unsigned i)
     buf_append_text(out, "\"");
 }
 
+static void make_digits(struct buf *out, unsigned i)
+{
+    buf_printf(out, "1%0900u.0", i);
+}
+
 static void make_json(struct buf *out, make_fn make, unsigned n)
 {
     bool object = make == make_member;
@@ -101,6 +106,14 @@ static const struct {
     {"unique escaped strings", "{\"uniqueItems\":true}", make_escaped},
     {"unique objects", "{\"uniqueItems\":true}", make_object},
     {"unique arrays", "{\"uniqueItems\":true,\"items\":{\"uniqueItems\":true}}", make_array},
+    {"multiples",
+     "{\"items\":{\"multipleOf\":0.5,\"minimum\":0.1,\"type\":[\"integer\",\"number\"]}}",
+     make_number},
+    {"long numbers",
+     "{\"items\":{\"multipleOf\":1234567890123456789012345678901,\"enum\":[1],\"type\":\"integer\"}"
+     "}",
+     make_digits},
+    {"constants", "{\"items\":{\"not\":{\"const\":{\"a\":[1,2,{}]}}}}", make_object},
     {"contains, in vain", "{\"contains\":{\"const\":-1},\"minContains\":0,\"uniqueItems\":true}",
      make_number},
     {"members", "{\"additionalProperties\":{\"minimum\":0}}", make_member},
@@ -141,6 +154,11 @@ static const struct {
      make_object},
 };
 
+static bool is_large(make_fn make)
+{
+    return make == make_deep || make == make_long || make == make_digits;
+}
+
 static void test_linear(void **state)
 {
     (void)state;
@@ -148,8 +166,7 @@ static void test_linear(void **state)
 
     for (size_t i = 0; i < sizeof(linear) / sizeof(*linear); i++) {
         struct schema *schema = must_compile(linear[i].schema);
-        unsigned n =
-            linear[i].make == make_deep || linear[i].make == make_long ? LEAST / 20 : LEAST;
+        unsigned n = is_large(linear[i].make) ? LEAST / 20 : LEAST;
         bool valid_once, valid_twice;
         make_json(&once, linear[i].make, n);
         make_json(&twice, linear[i].make, 2 * n);
