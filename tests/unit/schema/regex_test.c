@@ -5,6 +5,17 @@
 #include "schema/ecma_priv.h"
 #include "schema/regex_priv.h"
 
+#include <linux/prctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// Debian 12's headers do not have it; kernels from 6.3 on do.
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
+
 static struct regex *must(const char *pattern)
 {
     struct regex *regex;
@@ -380,6 +391,18 @@ static void test_long_texts(void **state)
             fail_msg("%s takes %lld steps", fast[i].pattern, (long long)taken);
 }
 
+// So is one that wants more memory than there is for a match.
+static void test_memory_limit(void **state)
+{
+    (void)state;
+    const size_t length = 4 << 20;
+    int64_t taken;
+
+    assert_int_equal(run_long("^(?:(a)(b)?(b)?(b)?(b)?(b)?)*$", "a", length, "", &taken),
+                     REGEX_LIMIT);
+    assert_true(taken < REGEX_STEPS(length));
+}
+
 static void test_steps_are_shared(void **state)
 {
     (void)state;
@@ -397,6 +420,68 @@ static void test_steps_are_shared(void **state)
     regex_destroy(&regex);
 }
 
+// In a process that may not make code: what `regex` answers there.
+static int run_interpreted(const char *pattern, const char *text, size_t length, int64_t *steps)
+{
+    int64_t answer[2];
+    int ends[2], how;
+
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct regex *regex = NULL;
+        answer[0] = -1;
+        answer[1] = *steps;
+        if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0 &&
+            regex_compile(pattern, strlen(pattern), &regex, NULL) == STATUS_OK)
+            answer[0] = regex_match(regex, text, length, &answer[1]);
+        regex_destroy(&regex);
+        _exit(write(ends[1], answer, sizeof(answer)) != sizeof(answer));
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], answer, sizeof(answer)), sizeof(answer));
+    close(ends[0]);
+    assert_int_equal(waitpid(pid, &how, 0), pid);
+    assert_int_equal(how, 0);
+    *steps = answer[1];
+    return (int)answer[0];
+}
+
+// Where the system forbids compiled code (MemoryDenyWriteExecute=), patterns are interpreted, with
+// the same answers and the same count.
+static void test_interpreted(void **state)
+{
+    (void)state;
+    size_t length = 1 << 20;
+    char *text = malloc(length);
+    int64_t steps = REGEX_STEPS(20), compiled = steps;
+
+    if (run_interpreted("a", "a", 1, &compiled) < 0) {
+        print_message("skipped: this kernel has no PR_SET_MDWE\n");
+        free(text);
+        skip();
+    }
+    compiled = steps;
+    const char *mail = "john.doe@example.com", *pattern = "^[^@ ]+@[^@ ]+\\.(?:com|net)$";
+    struct regex *regex = must(pattern);
+    assert_int_equal(regex_match(regex, mail, 20, &compiled), REGEX_MATCH);
+    regex_destroy(&regex);
+    assert_int_equal(run_interpreted(pattern, mail, 20, &steps), REGEX_MATCH);
+    assert_true(steps == compiled);
+    assert_int_equal(run_interpreted(pattern, mail, 19, &steps), REGEX_NO_MATCH);
+    memset(text, 'a', length);
+    steps = REGEX_STEPS(length);
+    assert_int_equal(run_interpreted("^a*a*[bc]", text, length, &steps), REGEX_LIMIT);
+    assert_true(steps < 0);
+    // more memory than there is for a match
+    steps = REGEX_STEPS(length);
+    assert_int_equal(
+        run_interpreted("^(?:(a)(b)?(b)?(b)?(b)?(b)?(b)?(b)?)*$", text, length, &steps),
+        REGEX_LIMIT);
+    assert_true(steps > 0);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,7 +496,9 @@ int main(void)
         cmocka_unit_test(test_bounds_of_the_parser),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_steps_are_shared),
+        cmocka_unit_test(test_interpreted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
