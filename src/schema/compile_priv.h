@@ -4,8 +4,8 @@
 //     their resources and anchors entered, and every reference gets its target (resources.c,
 //     refs.c). After it no text is added, and nothing in the tape moves.
 //  2. compile: works through a list of blocks (schemas yet to be compiled), which the emitters of
-//     one block lengthen with the schemas found in it (compile.c, emit_*.c).
-//  3. link: numbers of blocks become addresses.
+//     one block lengthen with the schemas found in it (blocks.c, emit_*.c).
+//  3. link: numbers of blocks become addresses (compile.c).
 #ifndef CXSINK_SCHEMA_COMPILE_PRIV_H
 #define CXSINK_SCHEMA_COMPILE_PRIV_H
 
@@ -220,8 +220,10 @@ void *compiler_room(void *array, size_t count, size_t *cap, size_t size);
 // The block of the schema at `token`, which `keyword` holds, in that form; queued when it is new.
 block_t compiler_block(struct compiler *compiler, uint32_t token, enum keyword keyword,
                        enum variant variant);
-// The plain form, as it is entered from the block being compiled; set at *where now and as an
-// address when linked.
+// The same, set at *where now and as an address when linked.
+void compiler_refer_form(struct compiler *compiler, block_t *where, uint32_t token,
+                         enum keyword keyword, enum variant variant);
+// The plain form, as it is entered from the block being compiled.
 void compiler_refer(struct compiler *compiler, block_t *where, uint32_t token,
                     enum keyword keyword);
 // The same for a schema that applies to the same value, recording if the site does; `key` is the
@@ -244,6 +246,9 @@ static inline bool site_has(const struct site *site, enum keyword keyword)
 {
     return site->key[keyword] != TAPE_NONE;
 }
+
+// blocks.c: all blocks, from the root's on.
+void blocks_compile(struct compiler *compiler);
 
 // documents.c
 // Adds a text behind the others and returns its number. A text that is no JSON becomes a null,
