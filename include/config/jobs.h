@@ -61,7 +61,6 @@ struct config_action {
     // publish
     struct config_strings environments;   // at least one of sandbox and production
     struct config_pairs allowed_versions; // package to range
-    bool limits_versions;                 // "allowed_versions" is there
     struct config_strings blocked_packages;
     char *webhook_url; // NULL: none
 };

@@ -7,7 +7,12 @@
 //   plan(job)  -> an operation (struct job_op): send a request, wait, check code, take a lock,
 //                 store a file, or the end
 //   take(job, answer) -> what the answer means; may change step, progress and remote_id, which the
-//                 runner stores before the next operation that has an effect
+//                 runner stores before the next operation that has an effect, and set failures to
+//                 0, as every change of the step does
+//
+// The last steps hold the end itself: progress is the result or the error then. Members of progress
+// that the audit shows have the same names in every step: correlationId (invoke); mimeType,
+// originalSize, encodedSize (execute); version, environment, checksum (publish).
 //
 // plan() depends on the record alone, so that a restart plans the same operation again: same body,
 // same key.
@@ -39,7 +44,7 @@ void job_faults_add(struct job_faults *faults, const char *pointer, const char *
     __attribute__((format(printf, 3, 4)));
 void job_faults_free(struct job_faults *faults);
 
-// What a kind looks at. All of it outlives the call only.
+// What a kind looks at. It outlives the operation that was planned from it.
 struct kind_context {
     const struct config_action *action;
     const struct tape *params; // of job->params, its root an object
@@ -65,6 +70,7 @@ struct job_payload {
         *base64; // _BASE64: text as it was submitted (CR, LF and missing padding as they are)
     size_t base64_length;
     uint64_t max_bytes; // _FILE: more is refused
+    const char *dir;    // _FILE: where it must be below; NULL: anywhere
 };
 
 // Owned by the runner's op; strings are in the op's own buffers or outlive it. Zero is empty.
@@ -80,6 +86,9 @@ struct job_op {
     struct job_payload payload;
     struct buf body_tail; // what stands behind the payload
     int64_t timeout_us;   // 0: the API's
+    // Of an effect that undoes another, which must not be taken for its repetition; empty: the
+    // job's.
+    char idempotency_key[UUID_TEXT_SIZE];
     // WAIT, and LOCK that somebody else holds
     int64_t delay_us;
     // CHECK_CODE
@@ -89,8 +98,9 @@ struct job_op {
     // LOCK
     struct buf key;
     bool fail_if_held; // else the job waits
-    // STORE, SUCCEED, FAIL
+    // SUCCEED, FAIL
     struct buf result; // JSON object
+    struct buf held;   // what path, base64 and code of it point to, where that is not params
 };
 void job_op_deinit(struct job_op *op);
 
@@ -130,14 +140,18 @@ struct job_verdict {
 struct job_kind {
     const char *name;
     const char *const *steps; // in their order, NULL at the end; the first is where a job starts
-    unsigned max_429;         // retries after 429, unless the action says otherwise
-    unsigned max_failures;    // after 5xx, network and timeouts, likewise
-    // Checks the job's own parameters against the action; all faults. May look at files.
+    // Members that a job may have beside those common to every job; NULL at the end.
+    const char *const *members;
+    unsigned max_429;      // retries after 429, unless the action says otherwise
+    unsigned max_failures; // after 5xx, network and timeouts, likewise
+    // Checks the job's own parameters against the action; all faults but unknown members. May look
+    // at files.
     void (*check)(const struct kind_context *context, struct job_faults *faults);
     void (*plan)(const struct job *job, const struct kind_context *context, struct job_op *op_r);
     void (*take)(struct job *job, const struct kind_context *context,
                  const struct job_answer *answer, struct job_verdict *verdict_r);
-    // True when cancelling must first undo something (`take` is then given JOB_ANSWER_CANCELLED).
+    // True when cancelling must first undo something, or has (`take` is then given
+    // JOB_ANSWER_CANCELLED, and FAIL comes when that is done); NULL: never.
     bool (*must_undo)(const struct job *job);
     // The body of the notification of a finished job, as JSON, to the action's notify_url (or
     // webhook_url); false: none.
@@ -148,10 +162,5 @@ struct job_kind {
 extern const struct job_kind job_kind_invoke, job_kind_execute, job_kind_publish,
     job_kind_configure;
 const struct job_kind *job_kind(enum config_kind kind);
-
-// --- for the kinds ---
-// The action's path of that name, else `fallback`, with {name} replaced by percent-encoded values.
-void kind_path(struct buf *out, const struct config_action *action, const char *name,
-               const char *fallback, const struct config_pairs *values);
 
 #endif

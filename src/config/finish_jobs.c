@@ -215,8 +215,8 @@ static void check_action_id(struct reader *r, const struct doc_node *node,
     bool is_uuid = action->kind == ACTION_INVOKE || action->kind == ACTION_PUBLISH;
     if (id == NULL)
         return;
-    if (*id == '\0')
-        reader_fault_at(r, node, "action_id", "is empty; write the data action's id");
+    if (*id == '\0' || strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+        reader_fault_at(r, node, "action_id", "names nothing; write the data action's id");
     else if (is_uuid && !uuid_parse(id, strlen(id), &ignored))
         reader_fault_at(r, node, "action_id",
                         "is not a UUID; write the data action's id, for example "
@@ -287,7 +287,6 @@ static void finish_action(struct reader *r, const struct doc_node *node, void *i
 {
     struct config_action *action = item;
     action->limits_inputs = reader_given(node, "allowed_inputs");
-    action->limits_versions = reader_given(node, "allowed_versions");
     check_target(r, node, "notify_url", action->notify_url, action->allow_private);
     check_target(r, node, "webhook_url", action->webhook_url, action->allow_private);
     if (reader_given(node, "notify_secret") && !reader_given(node, "notify_url") &&

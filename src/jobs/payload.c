@@ -3,11 +3,10 @@
 
 #include "core/base64.h"
 #include "core/mem.h"
+#include "place_priv.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define RAW_CHUNK ((size_t)48 << 10) // whole groups of three bytes
@@ -37,19 +36,9 @@ static bool counts(char c)
 static enum status_code open_file(struct payload *p, struct status *st)
 {
     const struct job_payload *wanted = &p->op->payload;
-    struct stat info;
-    p->fd = open(wanted->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (p->fd < 0) {
-        enum status_code code = errno == ENOENT   ? STATUS_NOT_FOUND
-                                : errno == EACCES ? STATUS_DENIED
-                                                  : STATUS_IO;
-        return status_set_errno(st, code, errno, "cannot open %s", wanted->path);
-    }
-    if (fstat(p->fd, &info) != 0)
-        return status_set_errno(st, STATUS_IO, errno, "cannot look at %s", wanted->path);
-    if (!S_ISREG(info.st_mode))
-        return status_set(st, STATUS_INVALID, "%s is no regular file", wanted->path);
-    p->raw_size = (uint64_t)info.st_size;
+    p->fd = place_open(wanted->path, wanted->dir, &p->raw_size, st);
+    if (p->fd < 0)
+        return st->code;
     if (wanted->max_bytes > 0 && p->raw_size > wanted->max_bytes)
         return status_set(st, STATUS_INVALID, "%s has %llu bytes, more than the %llu allowed",
                           wanted->path, (unsigned long long)p->raw_size,

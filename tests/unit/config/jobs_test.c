@@ -122,7 +122,6 @@ static void defaults_of_an_action(void **state)
     assert_null(a->storage_dir);
     assert_null(a->storage_url);
     assert_int_equal(a->environments.count, 2);
-    assert_false(a->limits_versions);
     assert_int_equal(a->blocked_packages.count, 0);
     assert_null(a->webhook_url);
 }
@@ -157,7 +156,6 @@ static void values_of_an_action(void **state)
     assert_string_equal(strrchr(a[1].storage_dir, '/'), "/s");
     assert_true(a[1].storage_include_data);
     assert_int_equal(a[2].environments.count, 1);
-    assert_true(a[2].limits_versions);
     assert_string_equal(a[2].allowed_versions.items[0].value, "^4.0.0");
     assert_string_equal(a[2].blocked_packages.items[0], "debug");
     assert_string_equal(a[2].webhook_url, "http://127.0.0.1:1/");
@@ -260,7 +258,9 @@ static const struct fault_case {
      "there is no \"z\" under \"jobs.apis\"; known here: x, y"},
     {ACTION("'kind': 'configure', 'api': 'x'"), "/jobs/actions/a/action_id", "is missing"},
     {ACTION("'kind': 'configure', 'api': 'x', 'action_id': ''"), "/jobs/actions/a/action_id",
-     "is empty"},
+     "names nothing"},
+    {ACTION("'kind': 'execute', 'api': 'x', 'action_id': '..'"), "/jobs/actions/a/action_id",
+     "names nothing"},
     {ACTION("'kind': 'invoke', 'api': 'x', 'action_id': 'c'"), "/jobs/actions/a/action_id",
      "is not a UUID"},
     {ACTION("'kind': 'publish', 'api': 'x', 'action_id': 'c'"), "/jobs/actions/a/action_id",
