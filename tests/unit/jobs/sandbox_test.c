@@ -608,6 +608,9 @@ static bool use_real(struct fixture *f)
         *strrchr(path, '/') = '\0';
     strcat(path, "/cxsink-jscheck");
     struct sandbox_options options = {.helper = path};
+#ifdef __SANITIZE_ADDRESS__
+    options.resident_max = (size_t)4 << 30; // what a sanitized helper frees stays resident
+#endif
     f->sandbox = sandbox_create(f->loop, &options);
     if (access(path, X_OK) == 0)
         return true;
