@@ -33,6 +33,7 @@ CREATE TABLE cxsink.jobs (
     created_at timestamptz NOT NULL DEFAULT now(),
     started_at timestamptz,
     finished_at timestamptz,
+    CHECK (isfinite(run_at) AND isfinite(first_run_at)),
     CHECK ((finished_at IS NOT NULL) = (state IN ('succeeded', 'failed', 'cancelled'))),
     CHECK ((leased_by IS NULL) = (leased_until IS NULL)),
     CHECK (leased_by IS NULL OR finished_at IS NULL),

@@ -83,6 +83,11 @@ static void tell_connection(struct queue *queue, const struct status *st, int64_
         queue->settings.callbacks.connection(queue->settings.owner, st, retry_us);
 }
 
+void queue_tell_up(struct queue *queue)
+{
+    tell_connection(queue, NULL, 0);
+}
+
 static int64_t start_retry(struct queue *queue)
 {
     int64_t delay_us = backoff_next(&queue->backoff, backoff_random());
@@ -120,8 +125,10 @@ void queue_wait(struct queue *queue, const char *sentence)
 static void become_ready(struct queue *queue)
 {
     queue_set_state(queue, QUEUE_READY);
-    tell_connection(queue, NULL, 0);
+    if (!queue->settings.worker)
+        queue_tell_up(queue);
     queue->leases.recover = queue->settings.worker;
+    queue->lone_last = true;             // the urgent ones begin: they show whether it works
     queue->polled_at = (struct mono){0}; // looks at once
     leases_beat_soon(queue);
     queue_wake_in(queue, 0);

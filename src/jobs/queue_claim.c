@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// How long a claim waits after others got ahead of it.
+#define CONTENTION_US (20 * US_PER_MS)
+
 #define COLUMNS                                                                         \
     "id, action, params::text, state, step, attempt, failures, lease_losses, lease,"    \
     " (date_part('epoch', created_at) * 1000000)::bigint,"                              \
@@ -33,7 +36,12 @@ enum {
     OUT_REMOTE,
     OUT_PROGRESS,
     OUT_CANCEL,
-    OUT_STARTED
+    OUT_STARTED,
+    // of a claim alone
+    OUT_PRIORITY,
+    OUT_RUN_AT,
+    OUT_CANDIDATES,
+    OUT_NEXT_DUE
 };
 
 // Each action's first ones, then the first of them all: a long queue of actions that are not asked
@@ -56,11 +64,11 @@ static const char claim_sql[] =
     " trace_id = coalesce(j.trace_id, gen_random_uuid()),"
     " started_at = coalesce(j.started_at, now())"
     " FROM p, w WHERE j.id = p.id AND w.action = j.action RETURNING j.*)"
-    " SELECT " COLUMNS " FROM u ORDER BY priority DESC, run_at";
-
-static const char next_sql[] =
-    "SELECT ceil(date_part('epoch', min(run_at) - now()) * 1000000)::bigint FROM cxsink.jobs"
-    " WHERE leased_by IS NULL AND finished_at IS NULL AND run_at > now()";
+    " SELECT u.*, (SELECT count(*) FROM c), (SELECT"
+    " ceil(date_part('epoch', min(run_at) - now()) * 1000000)::bigint FROM cxsink.jobs"
+    " WHERE leased_by IS NULL AND finished_at IS NULL AND run_at > now())"
+    " FROM (VALUES (1)) one LEFT JOIN (SELECT " COLUMNS ", priority, run_at FROM u) u ON true"
+    " ORDER BY u.priority DESC, u.run_at";
 
 static const char recover_sql[] =
     "SELECT " COLUMNS " FROM cxsink.jobs WHERE leased_by = $1::uuid ORDER BY priority DESC, run_at";
@@ -219,7 +227,6 @@ static void send_claim(struct queue *queue)
     params_int(p, queue->claim.max);
     params_int(p, JOB_LEASE_US);
     queue_send(queue, &part_claim, claim_sql, p);
-    queue_send(queue, &part_claim, next_sql, NULL);
     queue->claim.asked = queue->claim.max;
     queue->claim.got = 0;
     forget(queue);
@@ -227,19 +234,23 @@ static void send_claim(struct queue *queue)
 
 static void read_claim(struct queue *queue, const struct pg_result *result)
 {
-    if (pg_result_columns(result) == 1) {
-        bool none = pg_result_is_null(result, 0, 0);
-        queue->claim.next_due_us = none ? -1 : whole(result, 0, 0);
-        return;
+    for (int row = 0; row < pg_result_rows(result); row++) {
+        if (!pg_result_is_null(result, row, OUT_ID)) {
+            add_job(queue, read_job(result, row));
+            queue->claim.got++;
+        }
     }
-    for (int row = 0; row < pg_result_rows(result); row++)
-        add_job(queue, read_job(result, row));
-    queue->claim.got = (unsigned)pg_result_rows(result);
+    bool none = pg_result_is_null(result, 0, OUT_NEXT_DUE);
+    queue->claim.next_due_us = none ? INT64_MAX : whole(result, 0, OUT_NEXT_DUE);
+    // Others were quicker, or are about to be: there may be more behind what they took.
+    if (queue->claim.got < queue->claim.asked &&
+        whole(result, 0, OUT_CANDIDATES) > (long long)queue->claim.got)
+        queue->claim.next_due_us = CONTENTION_US;
 }
 
 static void claimed(struct queue *queue)
 {
-    if (queue->claim.next_due_us >= 0)
+    if (queue->claim.next_due_us != INT64_MAX)
         queue_wake_in(queue, queue->claim.next_due_us);
     hand_over(queue);
     if (!queue_stopping(queue))

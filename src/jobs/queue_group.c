@@ -217,6 +217,7 @@ void queue_group_synced(struct queue *queue)
     if (!group->error_seen) {
         backoff_reset(&queue->backoff);
         queue_set_state(queue, QUEUE_READY);
+        queue_tell_up(queue);
         each_part(queue, commit_part);
     } else {
         struct pg_error error = group->error;

@@ -166,7 +166,7 @@ struct queue {
         unsigned failed;     // what was asked for by a claim that came to nothing; 0: none
         struct job **jobs;   // claimed or recovered by the group in flight
         size_t n_jobs, cap_jobs;
-        int64_t next_due_us; // from now; < 0: none
+        int64_t next_due_us; // from now; INT64_MAX: none
     } claim;
     struct {
         struct list waiting, flight, done;
@@ -211,6 +211,8 @@ void queue_group_abort(struct queue *queue);
 void queue_set_state(struct queue *queue, enum queue_state state);
 // The only way down: closes the connection, tells the owner, and tries again later.
 void queue_lost(struct queue *queue, enum status_code code, const char *sentence);
+// A group was committed: only now it is known to work. (The first one comes at once.)
+void queue_tell_up(struct queue *queue);
 // The server refused a group for now: the next one goes out after a while.
 void queue_wait(struct queue *queue, const char *sentence);
 void queue_tell(struct queue *queue, enum log_level level, const char *format, ...)

@@ -74,6 +74,7 @@ def test_enqueue(queue):
     "insert into cxsink.jobs (id, action, state) values ('bad', 'a', 'running')",
     "insert into cxsink.jobs (id, action, state) values ('bad', 'a', 'failed')",
     "insert into cxsink.jobs (id, action, state) values ('bad', 'a', 'paused')",
+    "select cxsink.enqueue('a', '{}', null, 0, '-infinity')", "select cxsink.enqueue('a', run_at => 'infinity')",
     "insert into cxsink.jobs (id, action, leased_by) values ('bad', 'a', gen_random_uuid())",
 ])
 def test_refuses_what_makes_no_sense(queue, sql):
