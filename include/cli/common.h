@@ -4,6 +4,7 @@
 #define CXSINK_CLI_COMMON_H
 
 #include "config/load.h"
+#include "core/buf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,8 +20,9 @@ char *cli_state_dir(const char *given);
 char *cli_runtime_dir(const char *given);
 // FILE:LINE: POINTER: message, one line a fault, or a JSON array with `json`.
 void cli_print_faults(const char *path, const struct config_faults *faults, bool json);
-// Prints a text from outside on stdout so that it cannot steer a terminal: control characters (with
-// `lines` but for line feeds and tabs) and bytes that are not UTF-8 become \xNN.
+// Prints a text from outside on stdout, or appends it, so that it cannot steer a terminal: control
+// characters (with `lines` but for line feeds and tabs) and bytes that are not UTF-8 become \xNN.
+void cli_append_plain(struct buf *out, const char *text, size_t length, bool lines);
 void cli_print_plain(const char *text, size_t length, bool lines);
 // A bar of progress, "####....": `part` from 0 to 1 is done.
 #define CLI_BAR_WIDTH 28

@@ -100,17 +100,26 @@ static bool is_plain(const char *text, size_t n, bool lines)
     return n != 0 && !(c == 0xc2 && (unsigned char)text[1] < 0xa0);
 }
 
-void cli_print_plain(const char *text, size_t length, bool lines)
+void cli_append_plain(struct buf *out, const char *text, size_t length, bool lines)
 {
-    for (size_t i = 0; i < length;) {
-        size_t n = text_utf8_length(text + i, length - i);
+    for (size_t i = 0, n; i < length; i += n) {
+        n = text_utf8_length(text + i, length - i);
         if (is_plain(text + i, n, lines)) {
-            fwrite(text + i, 1, n, stdout);
-            i += n;
+            buf_append(out, text + i, n);
         } else {
-            printf("\\x%02x", (unsigned)(unsigned char)text[i++]);
+            buf_printf(out, "\\x%02x", (unsigned)(unsigned char)text[i]);
+            n = 1;
         }
     }
+}
+
+void cli_print_plain(const char *text, size_t length, bool lines)
+{
+    struct buf out = {0};
+
+    cli_append_plain(&out, text, length, lines);
+    fwrite(buf_text(&out), 1, out.len, stdout);
+    buf_deinit(&out);
 }
 
 void cli_bar(double part, char bar[CLI_BAR_WIDTH + 1])

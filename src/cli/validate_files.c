@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run over all files, in their order: in this process, or divided among others.
 #include "app/daemon.h"
+#include "cli/common.h"
 #include "cli/validate_priv.h"
 
 #include <errno.h>
@@ -75,7 +76,7 @@ static void begin_input(struct session *session, const struct validate_input *in
     session->failed = false;
     buf_clear(head);
     if (session->request->form == VALIDATE_TEXT) {
-        validate_append_text(head, input->path);
+        cli_append_plain(head, input->path, strlen(input->path), false);
         buf_append_text(head, ":");
     } else {
         buf_append_text(head, "{");

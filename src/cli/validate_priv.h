@@ -40,8 +40,6 @@ struct validate_fault {
     unsigned beneath;
 };
 
-// Appends text for people, or a file's name: control characters become \u00XX.
-void validate_append_text(struct buf *out, const char *text);
 // Appends a member of a JSON object, with a comma where it is not the first; NULL becomes null.
 void validate_append_member(struct buf *out, const char *name, const char *value);
 // Appends what stands behind "FILE:LINE: "; with VALIDATE_JSON the last members of an object; with

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The forms in which `cxsink validate` tells what it finds.
+#include "cli/common.h"
 #include "cli/validate_priv.h"
 
 #include <string.h>
 
 // Names of members come from the events: no control character of theirs reaches a terminal.
-void validate_append_text(struct buf *out, const char *text)
+static void append_text(struct buf *out, const char *text)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-        if (*p < ' ' || *p == 0x7f)
-            buf_printf(out, "\\u%04x", *p);
-        else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) // C1 controls
-            buf_printf(out, "\\u%04x", *++p);
-        else
-            buf_append(out, p, 1);
-    }
+    cli_append_plain(out, text, strlen(text), false);
 }
 
 void validate_append_member(struct buf *out, const char *name, const char *value)
@@ -30,13 +24,13 @@ void validate_append_member(struct buf *out, const char *name, const char *value
 
 static void append_line(const struct validate_fault *fault, struct buf *out)
 {
-    validate_append_text(out, fault->instance);
+    append_text(out, fault->instance);
     buf_append_text(out, ": ");
-    validate_append_text(out, fault->message);
+    append_text(out, fault->message);
     buf_printf(out, " (%s", fault->keyword);
     if (fault->schema != NULL) {
         buf_append_text(out, " at ");
-        validate_append_text(out, fault->schema);
+        append_text(out, fault->schema);
     }
     buf_append_text(out, ")");
 }

@@ -204,7 +204,7 @@ static void test_names_are_harmless(void **state)
     write_file(f, "s.json", schema, strlen(schema));
     write_input(f, "{\"\\u001b[2J\\n\\u009b\\u007f~/\xc3\xa4\":1}");
     assert_int_equal(run(f, "-s", path_of(f, "s.json"), NULL), 1);
-    assert_string_equal(f->out, "-:1: /\\u001b[2J\\u000a\\u009b\\u007f~0~1\xc3\xa4: this member is "
+    assert_string_equal(f->out, "-:1: /\\x1b[2J\\x0a\\xc2\\x9b\\x7f~0~1\xc3\xa4: this member is "
                                 "not allowed (additionalProperties at /additionalProperties)\n");
 }
 
