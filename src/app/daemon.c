@@ -75,7 +75,7 @@ static void check_drained(void *owner)
 {
     struct daemon *d = owner;
     struct spool_stats stats;
-    if (!app_streams_stopped(d))
+    if (!app_streams_stopped(d) || !d->jobs_stopped)
         return;
     if (spool_pending_bytes(d->spool) > 0 && !d->commit_failing)
         flow_commit(d);
@@ -87,6 +87,12 @@ static void check_drained(void *owner)
         stop_now(d, "everything received is committed");
     else if (sink_state(d->sink) != SINK_READY)
         stop_now(d, "the database is not ready; the spool keeps what is not committed");
+}
+
+static void on_jobs_stopped(void *owner)
+{
+    struct daemon *d = owner;
+    d->jobs_stopped = true;
 }
 
 static void shutdown_expired(void *owner)
@@ -103,6 +109,7 @@ static void begin_drain(struct daemon *d)
              (double)limit / 1e6);
     audit_write(d->audit, "daemon.stopping", NULL, NULL, 0);
     app_streams_stop(d);
+    jobs_stop(d->jobs, limit - limit / 10, on_jobs_stopped); // leases are given back in the rest
     timer_start(&d->deadline_timer, limit);
     timer_start_periodic(&d->drain_timer, DRAIN_CHECK_US);
 }
@@ -127,6 +134,7 @@ static void take_config(struct daemon *d, struct config *config, struct schema_s
     sink_reconfigure(d->sink, config); // on_restarted reads the spool again
     schema_set_free(&old_schemas);
     config_ref_drop(&old);
+    jobs_reconfigure(d->jobs, d->ref);
     app_streams_resume(d); // the spool's new bounds or policy may have room
     if (d->phase == DAEMON_RUNNING)
         app_streams_start(d);
@@ -292,6 +300,8 @@ static bool app_wire(struct daemon *d, struct status *st)
                                                   .callbacks = flow_sink_callbacks(),
                                                   .owner = d});
     pipeline_use(d->pipeline, d->ref->config, d->schemas, d->sink);
+    // jobs: queue (pg) -> runner -> net/http, with the tokens of auth
+    app_jobs_create(d);
     // ops: reads all of it
     return open_admin(d, st) && app_streams_apply(d, st);
 }
@@ -314,6 +324,7 @@ static bool start(struct daemon *d, struct status *st)
     metric_set(metric_series(METRIC_BUILD_INFO, CXSINK_VERSION, NULL), 1);
     sink_start(d->sink);
     app_streams_start(d);
+    jobs_start(d->jobs);
     return true;
 }
 
@@ -351,6 +362,7 @@ static bool finish_spool(struct daemon *d)
 
 static void tear_down(struct daemon *d)
 {
+    jobs_destroy(&d->jobs);
     app_streams_destroy(d);
     pipeline_destroy(&d->pipeline);
     sink_destroy(&d->sink);

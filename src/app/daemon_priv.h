@@ -15,6 +15,7 @@
 #include "core/counter.h"
 #include "core/loop.h"
 #include "core/timer.h"
+#include "jobs/jobs.h"
 #include "net/http.h"
 #include "net/resolve.h"
 #include "ops/admin.h"
@@ -61,6 +62,7 @@ struct daemon {
     struct spool *spool;
     struct sink *sink;
     struct pipeline *pipeline;
+    struct jobs *jobs;
     struct admin *admin;
     struct config_ref *admin_ref; // the configuration that it was made with
     struct app_token **tokens;
@@ -74,6 +76,7 @@ struct daemon {
     struct timer commit_timer, pump_timer, tick_timer, drain_timer, deadline_timer, watchdog_timer;
     bool pump_posted;
     bool commit_failing;
+    bool jobs_stopped; // draining: nothing of them is under way any more
     int64_t started_us;
     struct metric_series *sync_seconds;
 };
@@ -98,6 +101,12 @@ void flow_init(struct daemon *d);
 struct spool_settings flow_spool_settings(struct daemon *d, const struct config *config,
                                           const char *dir);
 struct sink_callbacks flow_sink_callbacks(void);
+
+// app/jobs.c: the jobs' tokens and audit, and what is told about them.
+void app_jobs_create(struct daemon *d);
+void app_jobs_metrics(struct daemon *d);
+// Appends the member "jobs", with a comma before it; nothing where there are none.
+void app_jobs_status(struct daemon *d, struct buf *out);
 
 // app/report.c: what is told about it all.
 void report_status(void *daemon, struct buf *out);

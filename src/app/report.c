@@ -272,6 +272,7 @@ void report_status(void *owner, struct buf *out)
     buf_append_text(out, "]");
     add_spool(d, out);
     add_database(d, out);
+    app_jobs_status(d, out);
     buf_append_text(out, "}");
     buf_deinit(&reasons);
 }
@@ -286,6 +287,7 @@ void report_metrics(void *owner, struct buf *out)
     metric_set(metric_series(METRIC_SPOOL_OLDEST, NULL, NULL), oldest_seconds(d, &stats));
     for (size_t i = 0; i < d->n_tokens; i++)
         metric_set(d->tokens[i]->expiry, (double)token_expires_us(d->tokens[i]->token) / 1e6);
+    app_jobs_metrics(d);
     metrics_render(out);
 }
 

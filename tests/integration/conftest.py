@@ -12,6 +12,7 @@ import uuid
 import pytest
 
 from support import daemon as daemon_support
+from support import farside as farside_support
 from support import postgres as postgres_support
 from support import tenant as tenant_support
 
@@ -70,6 +71,13 @@ def own_cluster(tmp_path):
 @pytest.fixture
 def tenant():
     with tenant_support.Tenant() as running:
+        yield running
+
+
+@pytest.fixture
+def far():
+    """The tenant with its REST side."""
+    with farside_support.FarSide() as running:
         yield running
 
 

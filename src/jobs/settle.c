@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run stores of its job: the record before the next operation, its way back to the queue,
+// its end.
+#include "core/mem.h"
+#include "jobs_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// --- history ---
+
+void run_record(struct run *run, int status, const char *error, int64_t latency_us)
+{
+    if (run->n_attempts == RUN_ATTEMPTS)
+        return;
+    run->attempts[run->n_attempts++] =
+        (struct queue_attempt){.at_us = loop_wall_us(run->jobs->loop) - latency_us,
+                               .step = mem_strdup(run->job->step),
+                               .status = status,
+                               .error = error != NULL ? mem_strdup(error) : NULL,
+                               .latency_us = latency_us};
+}
+
+void run_free_attempts(struct run *run)
+{
+    for (size_t i = 0; i < run->n_attempts; i++) {
+        free((char *)run->attempts[i].step);
+        free((char *)run->attempts[i].error);
+    }
+    run->n_attempts = 0;
+}
+
+static void save(struct run *run, struct queue_save *what, queue_fn fn)
+{
+    what->job = run->job;
+    what->attempts = run->attempts;
+    what->n_attempts = run->n_attempts;
+    queue_save(run->jobs->queue, what, fn, run);
+    run_free_attempts(run);
+}
+
+// --- before the next operation ---
+
+static void on_stored(void *owner, enum status_code code)
+{
+    struct run *run = owner;
+    if (code != STATUS_OK) { // somebody else has the job now
+        run_drop(run);
+        return;
+    }
+    run->dirty = run->effect_done = false;
+    run_stored(run);
+}
+
+void run_store(struct run *run)
+{
+    struct queue_save what = {.lease = QUEUE_KEEP};
+    run_set_state(run, RUN_STORING);
+    save(run, &what, on_stored);
+}
+
+// --- leaving ---
+
+static void on_left(void *owner, enum status_code code)
+{
+    (void)code; // a lost lease: whoever has the job now ends it
+    run_drop(owner);
+}
+
+void run_release(struct run *run, int64_t delay_us, const char *why)
+{
+    struct job *job = run->job;
+    struct queue_save what = {.lease = QUEUE_RELEASE,
+                              .delay_us = delay_us,
+                              .refund = !run->sent && job->state == JOB_RUNNING};
+    struct log_fields fields = run_log(run);
+    if (why != NULL)
+        log_info(&fields, "job %s (%s): %s; again in %.1f s", job->id, job->action, why,
+                 (double)delay_us / 1e6);
+    if (why != NULL && run->sent)
+        jobs_audit(run, "job.retry", why, 0, -1);
+    if (job->state == JOB_RUNNING)
+        job->state = JOB_QUEUED;
+    run_set_state(run, RUN_ENDING);
+    save(run, &what, on_left);
+}
+
+static void count(const struct run *run, enum job_state state)
+{
+    int64_t took = loop_wall_us(run->jobs->loop) - run->job->started_us;
+    struct metric_series *seconds = metric_series(METRIC_JOB_SECONDS, run->job->action, NULL);
+    metric_add(metric_series(METRIC_JOBS_FINISHED, run->job->action, job_state_name(state)), 1);
+    metric_observe(METRIC_JOB_SECONDS, seconds, (double)(took > 0 ? took : 0) / 1e6, 1);
+}
+
+// The sentence in {"message": "..."}; NULL: there is none.
+static char *message_of(struct buf *error)
+{
+    struct tape tape;
+    char *text = NULL;
+    tape_init(&tape, 0);
+    if (tape_parse(&tape, buf_text(error), error->len)) {
+        uint32_t at = tape_member(&tape, 0, "message", 7, tape_hash("message", 7));
+        size_t length;
+        if (at != TAPE_NONE && tape.tokens[at].kind == TAPE_STRING) {
+            const char *raw = tape_string(&tape, at, &length);
+            text = mem_strndup(raw, length < 500 ? length : 500);
+        }
+    }
+    tape_deinit(&tape);
+    return text;
+}
+
+static void tell(struct run *run, enum job_state state)
+{
+    static const char *const events[JOB_STATE_COUNT] = {[JOB_SUCCEEDED] = "job.succeeded",
+                                                        [JOB_FAILED] = "job.failed",
+                                                        [JOB_CANCELLED] = "job.cancelled"};
+    struct log_fields fields = run_log(run);
+    char *message = state == JOB_SUCCEEDED ? NULL : message_of(&run->op.result);
+    int64_t took = loop_wall_us(run->jobs->loop) - run->job->started_us;
+    if (state == JOB_FAILED)
+        log_warn(&fields, "job %s (%s) failed: %s", run->job->id, run->job->action,
+                 message != NULL ? message : "see its error");
+    jobs_audit(run, events[state], message, 0, took);
+    free(message);
+}
+
+static void on_finished(void *owner, enum status_code code)
+{
+    struct run *run = owner;
+    if (code == STATUS_OK) {
+        count(run, run->job->state);
+        tell(run, run->job->state);
+        notifier_wake(run->jobs->notifier);
+    }
+    run_drop(run);
+}
+
+void run_finish(struct run *run, enum job_state state)
+{
+    struct kind_context context;
+    struct buf notification = {0};
+    const char *result = buf_text(&run->op.result);
+    struct queue_save what = {.lease = QUEUE_RELEASE};
+    run->job->state = state;
+    if (state == JOB_SUCCEEDED)
+        what.result = result;
+    else
+        what.error = result;
+    if (run->params.n_tokens > 0 && run->kind->notification != NULL &&
+        run->kind->notification(run->job, run_context(run, &context), result, &notification))
+        what.notification = buf_text(&notification);
+    run_set_state(run, RUN_ENDING);
+    save(run, &what, on_finished);
+    buf_deinit(&notification);
+}
