@@ -176,9 +176,13 @@ static void gather(struct analysis *analysis, uint32_t token, bool sure)
     struct compiler *compiler = analysis->compiler;
     const struct tape *tape = compiler->tape;
 
-    if (tape->tokens[token].kind != TAPE_OBJECT || !stamp(analysis, token, sure))
+    uint32_t resource = compiler->notes[token].resource;
+
+    // What is no schema stands there in a faulty keyword only.
+    if (tape->tokens[token].kind != TAPE_OBJECT || resource == RESOURCE_NONE ||
+        !stamp(analysis, token, sure))
         return;
-    const struct dialect *dialect = &compiler->resources[compiler->notes[token].resource].dialect;
+    const struct dialect *dialect = &compiler->resources[resource].dialect;
     bool ref_alone = dialect_ref_alone(compiler, dialect, token);
     FOR_MEMBERS(tape, key, token)
     {

@@ -163,6 +163,20 @@ static void take_fragment(struct compiler *compiler, uint32_t token, uint32_t va
                        keyword_draft_name(dialect->draft));
 }
 
+// Is the schema at `token` the same as the one that has the URI, in another document? One file may
+// be found under several URIs.
+static bool is_copy(const struct compiler *compiler, uint32_t token, const char *uri, size_t length)
+{
+    const struct tape *tape = compiler->tape;
+    uint32_t other = compiler->resources[resources_find(compiler, uri, length)].root;
+    size_t other_length, own_length;
+    const char *other_text = tape_raw(tape, other, &other_length);
+    const char *own_text = tape_raw(tape, token, &own_length);
+
+    return documents_number(compiler, token) != documents_number(compiler, other) &&
+           other_length == own_length && memcmp(other_text, own_text, own_length) == 0;
+}
+
 // What "$id" says of the schema: returns its resource, a new one unless the schema is the root of
 // `number`.
 static uint32_t take_id(struct compiler *compiler, uint32_t token, uint32_t value, uint32_t number,
@@ -184,7 +198,8 @@ static uint32_t take_id(struct compiler *compiler, uint32_t token, uint32_t valu
             memcpy(uri, target.data, target.len);
         if (!is_root)
             number = add_resource(compiler, token, dialect);
-        if (!name_resource(compiler, number, uri, target.len))
+        if (!name_resource(compiler, number, uri, target.len) &&
+            !is_copy(compiler, token, uri, target.len))
             compiler_fault(compiler, value, "another schema has the same URI, \"%s\"", uri);
         buf_deinit(&target);
     }

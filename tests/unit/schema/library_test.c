@@ -211,6 +211,26 @@ static void test_faults_elsewhere(void **state)
     assert_refused(f, "/$ref", "no schema: array");
 }
 
+// One file under two URIs is one schema; two files of one "$id" are a fault.
+static void test_twice(void **state)
+{
+    struct fixture *f = *state;
+
+    add(f, "http://t/o", path_of(f, "other.json"));
+    put(f, "other.json",
+        "{\"$id\":\"http://t/o\",\"items\":{\"$ref\":\"#/$defs/a\"},"
+        "\"$defs\":{\"a\":{\"$id\":\"a\",\"type\":\"null\"}}}");
+    put(f, "main.json", "{\"allOf\":[{\"$ref\":\"other.json\"},{\"$ref\":\"http://t/o\"}]}");
+    assert_verdict(f, "[null]", true);
+    assert_verdict(f, "[1]", false);
+    put(f, "main.json", "{\"allOf\":[{\"$ref\":\"http://t/o\"},{\"$ref\":\"other.json\"}]}");
+    assert_verdict(f, "[null]", true);
+    assert_verdict(f, "[1]", false);
+    put(f, "sub/plain", "{\"$id\":\"http://t/o\"}");
+    put(f, "main.json", "{\"allOf\":[{\"$ref\":\"other.json\"},{\"$ref\":\"sub/plain\"}]}");
+    assert_refused(f, "/$id", "another schema has the same URI, \"http://t/o\"");
+}
+
 // So are failures of values.
 static void test_failures_elsewhere(void **state)
 {
@@ -248,9 +268,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        TEST(test_beside),      TEST(test_relative_path),      TEST(test_registered),
-        TEST(test_tree),        TEST(test_not_to_be_had),      TEST(test_faults_elsewhere),
-        TEST(test_registering), TEST(test_failures_elsewhere),
+        TEST(test_beside),      TEST(test_relative_path), TEST(test_registered),
+        TEST(test_tree),        TEST(test_not_to_be_had), TEST(test_faults_elsewhere),
+        TEST(test_registering), TEST(test_twice),         TEST(test_failures_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
