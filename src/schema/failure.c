@@ -31,7 +31,8 @@ static void keep_pointer(const struct buf *pointer, char *out, size_t size)
 
     if (length < pointer->len && length > 0 && pointer->data[length - 1] == '~')
         length--;
-    memcpy(out, pointer->data, length);
+    for (size_t i = 0; i < length; i++) // a name may hold a NUL, which must not end the text
+        out[i] = pointer->data[i] != '\0' ? pointer->data[i] : '?';
     out[length] = '\0';
 }
 

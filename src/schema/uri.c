@@ -199,6 +199,23 @@ static void append_authority(struct buf *out, const struct uri_part *authority)
     append_normal(out, &host, true);
 }
 
+// A path alone must not look like more: with "//" like an authority, with "x:" like a scheme
+// (sections 3.3 and 4.2).
+static void keep_path(struct buf *out, size_t path, bool has_scheme)
+{
+    const char *prefix = "/.";
+    struct uri uri;
+
+    uri_split(out->len > 0 ? out->data + path : "", out->len - path, &uri);
+    if (uri.scheme.present && !has_scheme)
+        prefix = "./";
+    else if (uri.scheme.present || !uri.authority.present)
+        return;
+    buf_append(out, prefix, 2);
+    memmove(out->data + path + 2, out->data + path, out->len - 2 - path);
+    memcpy(out->data + path, prefix, 2);
+}
+
 void uri_resolve(const struct uri *base, const struct uri *reference, struct buf *out)
 {
     static const struct uri none = {0};
@@ -212,7 +229,10 @@ void uri_resolve(const struct uri *base, const struct uri *reference, struct buf
         buf_append(out, ":", 1);
     }
     append_authority(out, own_path ? &reference->authority : &base->authority);
+    size_t path = out->len;
     append_path(out, own_path ? &none : base, reference);
+    if (own_path ? !reference->authority.present : !base->authority.present)
+        keep_path(out, path, scheme->scheme.present);
     if (query->query.present) {
         buf_append(out, "?", 1);
         append_normal(out, &query->query, false);

@@ -4,6 +4,16 @@
 
 #include "core/buf.h"
 
+// A pointer is a text that ends in a NUL: one within a name does not end it.
+static void test_names_with_nul(void **state)
+{
+    (void)state;
+    const char *schema = "{\"properties\":{\"a\\u0000b\":{\"type\":\"null\"}}}";
+
+    assert_failure(schema, "{\"a\":1,\"a\\u0000b\":1}", 0, "/a?b", "/properties/a?b/type", "type",
+                   NULL);
+}
+
 // Long pointers are cut, but no letter and no escape.
 static void test_long_pointers(void **state)
 {
@@ -200,9 +210,13 @@ static void test_branches_within(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_long_pointers),  cmocka_unit_test(test_locations),
-        cmocka_unit_test(test_long_location),  cmocka_unit_test(test_uris),
-        cmocka_unit_test(test_closest_branch), cmocka_unit_test(test_branches_within),
+        cmocka_unit_test(test_names_with_nul),
+        cmocka_unit_test(test_long_pointers),
+        cmocka_unit_test(test_locations),
+        cmocka_unit_test(test_long_location),
+        cmocka_unit_test(test_uris),
+        cmocka_unit_test(test_closest_branch),
+        cmocka_unit_test(test_branches_within),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,10 @@ static void test_bases(void **state)
 {
     (void)state;
     assert_resolves("http://a", "g", "http://a/g");
+    assert_resolves("t:/a", "/..//b", "t:/.//b"); // no authority: "t://b" would have one
+    assert_resolves("", "t:/.//b", "t:/.//b");
+    assert_resolves("t:/a", "//b/..//c", "t://b//c");
+    assert_resolves("", "./a:b", "./a:b"); // no scheme: "a:b" would have one
     assert_resolves("", "g.json", "g.json");
     assert_resolves("", "", "");
     assert_resolves("urn:uuid:1-2", "", "urn:uuid:1-2");
