@@ -120,6 +120,11 @@ void compiler_refer_form(struct compiler *compiler, block_t *where, uint32_t tok
     *COMPILER_PUSH(compiler, fixups) = where;
 }
 
+void compiler_unapplied(struct compiler *compiler, const struct site *site, enum keyword keyword)
+{
+    compiler_block(compiler, site->key[keyword] + 1, keyword, VARIANT_PLAIN);
+}
+
 // The form in which the block being compiled calls a schema: where it belongs to another resource,
 // whose dynamic anchors it brings into scope, those are bound.
 static enum variant entry_form(const struct compiler *compiler, uint32_t token, bool is_tracked)

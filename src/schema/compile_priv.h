@@ -220,7 +220,10 @@ void *compiler_room(void *array, size_t count, size_t *cap, size_t size);
 // The block of the schema at `token`, which `keyword` holds, in that form; queued when it is new.
 block_t compiler_block(struct compiler *compiler, uint32_t token, enum keyword keyword,
                        enum variant variant);
-// The same, set at *where now and as an address when linked.
+// Compiles the schema of a keyword that means nothing where it stands, so that its faults are
+// found.
+void compiler_unapplied(struct compiler *compiler, const struct site *site, enum keyword keyword);
+// A block as above, set at *where now and as an address when linked.
 void compiler_refer_form(struct compiler *compiler, block_t *where, uint32_t token,
                          enum keyword keyword, enum variant variant);
 // The plain form, as it is entered from the block being compiled.

@@ -3,6 +3,7 @@
 // of the meta-schema that it names.
 #include "schema/compile_priv.h"
 
+#include "json/lookup.h"
 #include "json/text.h"
 #include "schema/uri_priv.h"
 
@@ -27,19 +28,12 @@ enum keyword dialect_keyword(const struct compiler *compiler, const struct diale
     return known ? keyword : KEYWORD_COUNT;
 }
 
-static uint32_t member(const struct tape *tape, uint32_t object, const char *name)
-{
-    size_t length = strlen(name);
-
-    return tape_member(tape, object, name, length, tape_hash(name, length));
-}
-
 uint32_t dialect_member(const struct compiler *compiler, const struct dialect *dialect,
                         uint32_t token, enum keyword keyword)
 {
     if (!keyword_is_known(keyword, dialect->draft_bit, dialect->vocabularies))
         return TAPE_NONE;
-    return member(compiler->tape, token, keyword_info(keyword)->name);
+    return lookup_member(compiler->tape, token, keyword_info(keyword)->name);
 }
 
 uint32_t dialect_string(const struct compiler *compiler, const struct dialect *dialect,
@@ -93,7 +87,7 @@ static bool take_vocabulary(const char *uri, size_t length, bool required, struc
 static bool take_vocabularies(struct compiler *compiler, uint32_t key, const struct tape *tape,
                               uint32_t root, struct dialect *dialect)
 {
-    uint32_t object = member(tape, root, "$vocabulary");
+    uint32_t object = lookup_member(tape, root, "$vocabulary");
     char text[1024];
 
     if (object == TAPE_NONE || tape->tokens[object].kind != TAPE_OBJECT)
@@ -119,7 +113,7 @@ static bool find_metaschema(struct compiler *compiler, uint32_t key, const char 
 static bool read_metaschema(struct compiler *compiler, uint32_t key, const struct tape *tape,
                             unsigned depth, struct dialect *dialect_r)
 {
-    uint32_t schema = member(tape, 0, "$schema");
+    uint32_t schema = lookup_member(tape, 0, "$schema");
     char text[1024];
 
     dialect_of_draft(compiler->options->draft, dialect_r);
@@ -192,7 +186,7 @@ static bool find_metaschema(struct compiler *compiler, uint32_t key, const char 
 // A meta-schema that names itself: its rules are its own.
 static bool names_itself(struct compiler *compiler, uint32_t token, const char *uri, size_t length)
 {
-    uint32_t id = member(compiler->tape, token, "$id");
+    uint32_t id = lookup_member(compiler->tape, token, "$id");
     size_t id_length;
 
     if (id == TAPE_NONE || compiler->tape->tokens[id].kind != TAPE_STRING)
@@ -203,7 +197,7 @@ static bool names_itself(struct compiler *compiler, uint32_t token, const char *
 
 bool dialect_choose(struct compiler *compiler, uint32_t token, struct dialect *dialect_r)
 {
-    uint32_t value = member(compiler->tape, token, "$schema");
+    uint32_t value = lookup_member(compiler->tape, token, "$schema");
     enum schema_draft draft;
     size_t length;
 

@@ -294,7 +294,7 @@ static void emit_if(struct compiler *compiler, const struct site *site)
         if (site_has(site, KEYWORD_IF))
             compiler_refer_in_place(compiler, site, operands[i], key + 1, key);
         else // means nothing then
-            compiler_block(compiler, key + 1, parts[i], VARIANT_PLAIN);
+            compiler_unapplied(compiler, site, parts[i]);
     }
     bool records = site->is_tracked && site_has(site, KEYWORD_IF);
     if (branch->then != BLOCK_NONE || branch->otherwise != BLOCK_NONE || records)

@@ -89,13 +89,7 @@ static void emit_tail(struct compiler *compiler, const struct site *site)
                    KEYWORD_UNEVALUATED_ITEMS);
 }
 
-// An "unevaluated..." that finds nothing left is compiled for its faults' sake.
-static void compile_unapplied(struct compiler *compiler, const struct site *site,
-                              enum keyword keyword)
-{
-    compiler_block(compiler, site->key[keyword] + 1, keyword, VARIANT_PLAIN);
-}
-
+// One that finds nothing left is compiled all the same, so that its faults are found.
 void emit_unevaluated(struct compiler *compiler, const struct site *site)
 {
     if (site->is_tracked) {
@@ -105,11 +99,11 @@ void emit_unevaluated(struct compiler *compiler, const struct site *site)
     if (members_depend(site))
         emit_rest(compiler, site, KEYWORD_UNEVALUATED_PROPERTIES, KIND_OBJECT);
     else if (site_has(site, KEYWORD_UNEVALUATED_PROPERTIES) && site->evaluated.all_members)
-        compile_unapplied(compiler, site, KEYWORD_UNEVALUATED_PROPERTIES);
+        compiler_unapplied(compiler, site, KEYWORD_UNEVALUATED_PROPERTIES);
     if (elements_depend(site))
         emit_rest(compiler, site, KEYWORD_UNEVALUATED_ITEMS, KIND_ARRAY);
     else if (site_has(site, KEYWORD_UNEVALUATED_ITEMS) && site->evaluated.all_elements)
-        compile_unapplied(compiler, site, KEYWORD_UNEVALUATED_ITEMS);
+        compiler_unapplied(compiler, site, KEYWORD_UNEVALUATED_ITEMS);
     else if (site_has(site, KEYWORD_UNEVALUATED_ITEMS))
         emit_tail(compiler, site);
 }

@@ -217,13 +217,6 @@ static void fill_prefix(struct compiler *compiler, uint32_t key, enum keyword ke
     compiler_refer(compiler, &prefix[items->n_prefix++], element, keyword);
 }
 
-// A schema that means nothing where it stands, for its faults' sake.
-static void compile_unapplied(struct compiler *compiler, const struct site *site,
-                              enum keyword keyword)
-{
-    compiler_block(compiler, site->key[keyword] + 1, keyword, VARIANT_PLAIN);
-}
-
 static void emit_items(struct compiler *compiler, const struct site *site)
 {
     const struct tape *tape = compiler->tape;
@@ -235,7 +228,7 @@ static void emit_items(struct compiler *compiler, const struct site *site)
         prefix = KEYWORD_ITEMS;
         rest = KEYWORD_ADDITIONAL_ITEMS;
     } else if (site_has(site, KEYWORD_ADDITIONAL_ITEMS)) { // means nothing then
-        compile_unapplied(compiler, site, KEYWORD_ADDITIONAL_ITEMS);
+        compiler_unapplied(compiler, site, KEYWORD_ADDITIONAL_ITEMS);
     }
     items->rest = BLOCK_NONE;
     if (site_has(site, prefix))
