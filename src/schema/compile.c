@@ -232,6 +232,9 @@ static void link_program(struct compiler *compiler)
         *compiler->fixups[i] = compiler->blocks[*compiler->fixups[i]].start;
     for (size_t i = 0; i < compiler->n_objects; i++)
         link_object(schema, compiler->objects[i]);
+    for (uint32_t i = 0; i < schema->n_program; i++)
+        if (schema->program[i].op == OP_ANY_OF || schema->program[i].op == OP_ONE_OF)
+            choice_make(compiler, (struct block_list *)schema->program[i].u.list);
     keep_block_places(compiler);
     resources_keep(compiler);
     schema->program =

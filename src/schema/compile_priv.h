@@ -181,6 +181,7 @@ struct compiler {
     bool has_no_dialect; // the root's "$schema" names nothing known
     struct kept_fault *faults;
     size_t n_faults, cap_faults;
+    size_t burnt;        // instructions that choice.c has looked at
     size_t count_faults; // all, also those not kept
 };
 
@@ -356,6 +357,9 @@ bool unevaluated_depends(const struct site *site);
 bool unevaluated_is_additional(const struct site *site);
 // Instructions for what the site records, and for the other "unevaluated...".
 void emit_unevaluated(struct compiler *compiler, const struct site *site);
+
+// choice.c: tells the branches of a linked list apart.
+void choice_make(struct compiler *compiler, struct block_list *list);
 
 // names.c: tables. The names are copied into the arena.
 void names_make_set(struct arena *arena, const struct name *names, uint32_t n,

@@ -34,6 +34,8 @@ enum {
     KIND_AS_WRITTEN = 256, // and only those without "." and exponent: draft 4 section 3.5
 };
 
+#define KINDS 7 // bits of KIND_ANY
+
 // Names a block: the index of its first instruction; while compiling, the number of the block.
 typedef uint32_t block_t;
 #define BLOCK_NONE UINT32_MAX // nothing to check
@@ -179,9 +181,21 @@ struct contains {
     uint32_t min_place, max_place; // TAPE_NONE where the keyword is absent
 };
 
+// Which branches of a list may pass, a bit each (choice.c).
+struct choice {
+    uint64_t by_kind[KINDS]; // of the value
+    // Of an object by the string that a member holds; member.text NULL: it tells nothing.
+    struct name member;
+    struct name_set strings;
+    const uint64_t *masks; // by slot of `strings`
+    uint64_t absent;       // when there is no such member
+    uint64_t other;        // when it is another string, or none
+};
+
 struct block_list {
     uint32_t n;
     const block_t *blocks;
+    const struct choice *choice; // NULL: any may pass
 };
 
 struct branch {
@@ -325,6 +339,22 @@ static inline uint32_t name_slot(uint64_t first, uint64_t last, uint32_t length,
 
 // documents.c: the document that the token is of.
 const struct document *schema_document(const struct schema *schema, uint32_t token);
+
+// The slot of a string in a set that is not hashed; NULL when it is not there.
+static inline const struct name *name_find(const struct name_set *set, const char *text,
+                                           size_t length)
+{
+    uint64_t first = name_word(text, length), last = name_last_word(text, length);
+    uint32_t slot = name_slot(first, last, (uint32_t)length, set);
+
+    for (; set->slots[slot].text != NULL; slot = (slot + 1) & set->mask) {
+        const struct name *name = &set->slots[slot];
+        if (name->first == first && name->last == last && name->length == length &&
+            (length <= 16 || __builtin_memcmp(name->text, text, length) == 0))
+            return name;
+    }
+    return NULL;
+}
 
 static inline uint32_t property_slot(uint32_t hash, const struct object *object)
 {

@@ -73,20 +73,6 @@ static inline bool check_max_length(struct run *run, uint32_t string, uint32_t l
     return bytes <= limit || count_points(run, string, bytes) <= limit;
 }
 
-static inline bool check_name_set(const struct name_set *set, const char *text, size_t length)
-{
-    uint64_t first = name_word(text, length), last = name_last_word(text, length);
-    uint32_t slot = name_slot(first, last, (uint32_t)length, set);
-
-    for (; set->slots[slot].text != NULL; slot = (slot + 1) & set->mask) {
-        const struct name *name = &set->slots[slot];
-        if (name->first == first && name->last == last && name->length == length &&
-            (length <= 16 || memcmp(name->text, text, length) == 0))
-            return true;
-    }
-    return false;
-}
-
 __attribute__((noinline)) static bool in_hashed_set(const struct name_set *set, const char *text,
                                                     size_t length)
 {
@@ -107,7 +93,7 @@ __attribute__((noinline)) static bool string_in_set(const struct tape *tape, uin
 
     run_unescape(tape, string, &plain);
     bool found = set->hashed ? in_hashed_set(set, plain.text, plain.length)
-                             : check_name_set(set, plain.text, plain.length);
+                             : name_find(set, plain.text, plain.length) != NULL;
     free(plain.owned);
     return found;
 }
@@ -150,7 +136,7 @@ static inline bool check_enum(struct run *run, const struct enumeration *set, ui
         set->strings.hashed)
         return check_enum_slowly(run, set, token);
     const char *text = tape_string(tape, token, &length);
-    return set->n_strings > 0 && check_name_set(&set->strings, text, length);
+    return set->n_strings > 0 && name_find(&set->strings, text, length) != NULL;
 }
 
 // --- numbers -------------------------------------------------------------------------------------
@@ -209,11 +195,42 @@ bool run_verdict(struct run *run)
     return passes(run, 0, 0) && run->gave_up == NULL;
 }
 
+// The branches of a list that the value may pass.
+static uint64_t candidates(const struct run *run, const struct choice *choice, uint32_t token)
+{
+    const struct tape *tape = run->tape;
+    unsigned kind = tape->tokens[token].kind;
+    uint64_t mask = choice->by_kind[kind];
+    const struct name *member = &choice->member;
+    size_t length;
+
+    if (kind != TAPE_OBJECT || member->text == NULL)
+        return mask;
+    uint32_t value = tape_member(tape, token, member->text, member->length, member->hash);
+    if (value == TAPE_NONE)
+        return mask & choice->absent;
+    if (tape->tokens[value].kind != TAPE_STRING)
+        return mask & choice->other;
+    if (!check_is_plain(tape, value))
+        return mask;
+    const char *text = tape_string(tape, value, &length);
+    const struct name *found = name_find(&choice->strings, text, length);
+    return mask & (found != NULL ? choice->masks[found - choice->strings.slots] : choice->other);
+}
+
 uint32_t verdict_count(struct run *run, const struct block_list *list, uint32_t token,
                        uint32_t enough)
 {
     uint32_t count = 0;
 
+    if (list->choice != NULL) {
+        uint64_t mask = candidates(run, list->choice, token);
+        for (; mask != 0 && count < enough; mask &= mask - 1) {
+            run_spend(run, 1);
+            count += passes(run, list->blocks[__builtin_ctzll(mask)], token);
+        }
+        return count;
+    }
     for (uint32_t i = 0; i < list->n && count < enough; i++) {
         run_spend(run, 1);
         count += passes(run, list->blocks[i], token);
