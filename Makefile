@@ -32,7 +32,8 @@ jobs := api base64_text breaker configure cron drop execute execute_check invoke
         kind_check kind_json kind_record notify payload place publish publish_check publish_webhook \
         queue queue_claim queue_enqueue queue_group queue_lease queue_lock queue_outbox queue_params \
         queue_save queue_upkeep rate readback run sandbox sandbox_find sandbox_process \
-        sandbox_verdict semver send settle storage submission
+        sandbox_verdict semver send settle storage submission submission_common \
+        submission_params
 ops := admin admin_address audit metrics
 app := actions addresses certificates daemon flow jobs pipeline report streams
 cli := check check_connect common database dead dead_replay load load_position load_progress main \

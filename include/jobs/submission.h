@@ -12,10 +12,13 @@ struct config;
 
 // One job, checked. Texts are owned.
 struct submission {
-    char *id; // given, or made: a UUID
+    size_t place; // in its text: index in the array, or line, from 0
+    char *id;     // given, or made: a UUID
     bool has_id;
     size_t action; // index into config.jobs.actions
-    char *params;  // JSON object: the members that are not common to every job; paths are absolute
+    // JSON object: the members that are not common to every job; paths are absolute, the code of a
+    // code_file stands in "code", and base64 has no line ends.
+    char *params;
     int priority;
     int64_t run_at_us; // wall clock; 0: at once
     int64_t every_us;  // 0: none

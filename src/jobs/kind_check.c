@@ -51,7 +51,7 @@ uint32_t check_member(const struct tape *params, uint32_t object, const char *na
 
 static bool is_in(const struct tape *params, uint32_t key, const char *const *names)
 {
-    for (; names != NULL && *names != NULL; names++) {
+    for (; *names != NULL; names++) {
         if (lookup_is(params, key, *names))
             return true;
     }
@@ -59,15 +59,15 @@ static bool is_in(const struct tape *params, uint32_t key, const char *const *na
 }
 
 static void unknown(const struct tape *params, uint32_t key, const char *const *known,
-                    const char *const *more, struct job_faults *faults)
+                    const char *const *hints, struct job_faults *faults)
 {
     struct suggest suggest;
     char *name = lookup_text(params, key);
     suggest_init(&suggest, name);
     for (; *known != NULL; known++)
         suggest_consider(&suggest, *known);
-    for (; more != NULL && *more != NULL; more++)
-        suggest_consider(&suggest, *more);
+    for (; hints != NULL && *hints != NULL; hints++)
+        suggest_consider(&suggest, *hints);
     check_fault(params, key, faults, "unknown member \"%.80s\"; %s", name,
                 suggest_sentence(&suggest));
     suggest_deinit(&suggest);
@@ -75,12 +75,12 @@ static void unknown(const struct tape *params, uint32_t key, const char *const *
 }
 
 void check_known(const struct tape *params, uint32_t object, const char *const *known,
-                 const char *const *more, struct job_faults *faults)
+                 const char *const *hints, struct job_faults *faults)
 {
     uint32_t end = params->tokens[object].next;
     for (uint32_t key = object + 1; key != end; key = params->tokens[key + 1].next) {
-        if (!is_in(params, key, known) && !is_in(params, key, more))
-            unknown(params, key, known, more, faults);
+        if (!is_in(params, key, known))
+            unknown(params, key, known, hints, faults);
     }
 }
 

@@ -65,10 +65,10 @@ void check_fault(const struct tape *params, uint32_t at, struct job_faults *faul
 // for both booleans); else TAPE_NONE, with a fault when it is of another.
 uint32_t check_member(const struct tape *params, uint32_t object, const char *name,
                       enum tape_kind kind, struct job_faults *faults);
-// A fault for each member of the object that is not in `known`, which ends with NULL; `more` is
-// searched too, NULL: nothing.
+// A fault for each member of the object that is not in `known`. It names the nearest of those and
+// of `hints` (NULL: none). Both end with NULL.
 void check_known(const struct tape *params, uint32_t object, const char *const *known,
-                 const char *const *more, struct job_faults *faults);
+                 const char *const *hints, struct job_faults *faults);
 // A whole number from `least` to `most`, else a fault.
 void check_range(const struct tape *params, uint32_t value, int64_t least, int64_t most,
                  struct job_faults *faults);

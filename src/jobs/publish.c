@@ -23,8 +23,9 @@
 
 static const char *const steps[] = {"check",  "lock",    "read",     "publish", "done",
                                     "failed", "restore", "restored", NULL};
-static const char *const members[] = {"version_id", "environment",  "code",        "source",
-                                      "checksum",   "dependencies", "on_conflict", NULL};
+static const char *const members[] = {"version_id",   "environment", "code",
+                                      "code_file",    "source",      "checksum",
+                                      "dependencies", "on_conflict", NULL};
 
 // --- plan ----------------------------------------------------------------------------------------
 

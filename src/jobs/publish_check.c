@@ -44,7 +44,12 @@ static void check_code(const struct kind_context *context, struct job_faults *fa
     size_t length = 0;
     uint32_t at = check_member(params, 0, "code", TAPE_STRING, faults);
     char *code = code_of(context, &length);
-    if (lookup_member(params, 0, "code") == TAPE_NONE)
+    if (lookup_member(params, 0, "code_file") !=
+        TAPE_NONE) // a submission has put "code" in its place
+        job_faults_add(faults, "/code_file",
+                       "names a file, which a job that is queued already cannot do; bring the text "
+                       "in \"code\" (cxsink jobs submit reads the file)");
+    else if (lookup_member(params, 0, "code") == TAPE_NONE)
         job_faults_add(faults, "/code",
                        "is missing; bring the action's code, or name its file in \"code_file\"");
     else if (code != NULL && length == 0)

@@ -1,19 +1,273 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "jobs/submission.h"
-bool submissions_parse(const struct config *config, const char *dir, const char *text,
-                       size_t length, struct submissions *out_r, struct job_faults *faults)
+#include "submission_priv.h"
+
+#include "core/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct reading {
+    const struct config *config;
+    const char *dir;
+    struct submissions *out;
+    size_t room; // of out->items
+    struct job_faults *faults;
+    size_t place;
+    char prefix[24];      // pointer of the job in the text: "", "/3"
+    char tape_prefix[24]; // pointer of the tape's root in it
+};
+
+// --- one job -------------------------------------------------------------------------------------
+
+static bool is_told(const struct job_faults *faults, size_t from, const char *pointer)
 {
-    (void)config, (void)dir, (void)text, (void)length, (void)faults;
-    *out_r = (struct submissions){0};
-    return true;
+    while (from < faults->count && strcmp(faults->items[from].pointer, pointer) != 0)
+        from++;
+    return from < faults->count;
 }
-void submissions_free(struct submissions *s)
+
+// Empties `own`.
+static void hand_on(struct reading *r, const char *prefix, struct job_faults *own)
 {
-    (void)s;
+    for (size_t i = 0; i < own->count; i++) {
+        char *pointer = mem_printf("%s%s", prefix, own->items[i].pointer);
+        job_faults_add(r->faults, pointer, "%s", own->items[i].message);
+        free(pointer);
+    }
+    job_faults_free(own);
 }
+
+// Of the parameters as they are queued. The code may be that of a file, whose faults they are then;
+// what could not be read was told when that was tried, from the fault `told` on.
+static void hand_on_checks(struct reading *r, struct job_faults *own, bool in_file, size_t told)
+{
+    for (size_t i = 0; i < own->count; i++) {
+        const char *suffix = in_file && strcmp(own->items[i].pointer, "/code") == 0 ? "_file" : "";
+        char *pointer = mem_printf("%s%s%s", r->prefix, own->items[i].pointer, suffix);
+        if (!is_told(r->faults, told, pointer))
+            job_faults_add(r->faults, pointer, "%s", own->items[i].message);
+        free(pointer);
+    }
+    job_faults_free(own);
+}
+
+static void submission_deinit(struct submission *s)
+{
+    free(s->id);
+    free(s->params);
+    free(s->cron);
+    free(s->time_zone);
+}
+
+static void keep(struct reading *r, struct submission *s)
+{
+    if (r->out->count == r->room) {
+        r->room = r->room > 0 ? 2 * r->room : 16;
+        r->out->items = mem_realloc_array(r->out->items, r->room, sizeof(*s));
+    }
+    r->out->items[r->out->count++] = *s;
+}
+
+static void read_params(struct reading *r, const struct tape *tape, uint32_t object,
+                        struct submission *s)
+{
+    const struct config_action *action = &r->config->jobs.actions[s->action];
+    struct job_faults own = {0};
+    struct buf text = {0};
+    struct tape params;
+    size_t told = r->faults->count;
+    submission_write_params(action, r->dir, tape, object, &text, &own);
+    hand_on(r, r->tape_prefix, &own);
+    tape_init(&params, 0);
+    if (tape_parse(&params, text.data, text.len)) {
+        submission_check_params(action, &params, 0, &own);
+        hand_on_checks(r, &own, lookup_member(tape, object, "code_file") != TAPE_NONE, told);
+    }
+    s->params = mem_strdup(buf_text(&text));
+    tape_deinit(&params);
+    buf_deinit(&text);
+}
+
+static void read_job(struct reading *r, const struct tape *tape, uint32_t object)
+{
+    struct submission s = {.place = r->place, .action = CONFIG_NONE};
+    struct job_faults own = {0};
+    if (tape->tokens[object].kind != TAPE_OBJECT) {
+        job_faults_add(r->faults, r->prefix, "expected a job as an object, not %s",
+                       tape_kind_name(tape->tokens[object].kind));
+        return;
+    }
+    submission_read_common(&r->config->jobs, tape, object, &s, &own);
+    hand_on(r, r->tape_prefix, &own);
+    if (s.action != CONFIG_NONE)
+        read_params(r, tape, object, &s);
+    keep(r, &s);
+}
+
 void submission_check_params(const struct config_action *action, const struct tape *params,
                              int64_t wall_us, struct job_faults *faults)
 {
-    struct kind_context c = {.action = action, .params = params, .wall_us = wall_us};
-    job_kind(action->kind)->check(&c, faults);
+    const struct job_kind *kind = job_kind(action->kind);
+    struct kind_context context = {action, params, wall_us};
+    check_known(params, 0, kind->members, submission_common, faults);
+    kind->check(&context, faults);
+}
+
+// --- one text ------------------------------------------------------------------------------------
+
+static bool is_blank(const char *text, size_t length)
+{
+    size_t n = 0;
+    while (n < length && strchr(" \t\r\n", text[n]) != NULL && text[n] != '\0')
+        n++;
+    return n == length;
+}
+
+// The line that starts at *at (to behind its end), without its newline.
+static size_t next_line(const char *text, size_t length, size_t *at)
+{
+    const char *start = text + *at;
+    const char *end = memchr(start, '\n', length - *at);
+    size_t n = end != NULL ? (size_t)(end - start) : length - *at;
+    *at += n + (end != NULL);
+    return n;
+}
+
+// Lines that are JSON texts of their own: the first that says something is an object, and there is
+// another.
+static bool is_ndjson(struct tape *tape, const char *text, size_t length)
+{
+    bool one = false;
+    for (size_t at = 0; at < length;) {
+        const char *line = text + at;
+        size_t n = next_line(text, length, &at);
+        if (is_blank(line, n))
+            continue;
+        if (one)
+            return true;
+        one = tape_parse(tape, line, n) && tape->tokens[0].kind == TAPE_OBJECT;
+        if (!one)
+            return false;
+    }
+    return false;
+}
+
+static void read_lines(struct reading *r, struct tape *tape, const char *text, size_t length)
+{
+    size_t number = 0;
+    for (size_t at = 0; at < length; number++) {
+        const char *line = text + at;
+        size_t n = next_line(text, length, &at);
+        r->place = number;
+        snprintf(r->prefix, sizeof(r->prefix), "/%zu", number);
+        strcpy(r->tape_prefix, r->prefix);
+        if (is_blank(line, n))
+            continue;
+        if (tape_parse(tape, line, n))
+            read_job(r, tape, 0);
+        else
+            job_faults_add(r->faults, r->prefix, "line %zu is not JSON: column %zu: %s", number + 1,
+                           tape->error_offset + 1, tape->error_message);
+    }
+}
+
+static void read_items(struct reading *r, const struct tape *tape)
+{
+    uint32_t end = tape->tokens[0].next;
+    size_t index = 0;
+    for (uint32_t i = 1; i != end; i = tape->tokens[i].next, index++) {
+        r->place = index;
+        snprintf(r->prefix, sizeof(r->prefix), "/%zu", index);
+        read_job(r, tape, i);
+    }
+}
+
+static void not_json(struct reading *r, const struct tape *tape)
+{
+    size_t line = 1;
+    size_t column = 1;
+    for (size_t i = 0; i < tape->error_offset; i++) {
+        bool newline = tape->data[i] == '\n';
+        line += newline;
+        column = newline ? 1 : column + 1;
+    }
+    job_faults_add(r->faults, "", "is not JSON: line %zu, column %zu: %s", line, column,
+                   tape->error_message);
+}
+
+static void read_text(struct reading *r, const char *text, size_t length)
+{
+    struct tape tape;
+    struct tape lines;
+    tape_init(&tape, 0);
+    tape_init(&lines, 0);
+    if (length > SUBMISSION_TEXT_MAX)
+        job_faults_add(r->faults, "", "is larger than %zu MiB; divide it",
+                       SUBMISSION_TEXT_MAX >> 20);
+    else if (is_blank(text, length))
+        job_faults_add(r->faults, "", "holds no job");
+    else if (tape_parse(&tape, text, length) && tape.tokens[0].kind == TAPE_ARRAY)
+        read_items(r, &tape);
+    else if (tape.error == TAPE_OK)
+        read_job(r, &tape, 0);
+    else if (is_ndjson(&lines, text, length))
+        read_lines(r, &lines, text, length);
+    else
+        not_json(r, &tape);
+    tape_deinit(&tape);
+    tape_deinit(&lines);
+}
+
+// --- ids -----------------------------------------------------------------------------------------
+
+static int by_id(const void *a, const void *b)
+{
+    const struct submission *const *x = a;
+    const struct submission *const *y = b;
+    int order = strcmp((*x)->id, (*y)->id);
+    return order != 0 ? order : (*x > *y) - (*x < *y);
+}
+
+static void find_duplicates(struct reading *r)
+{
+    const struct submissions *out = r->out;
+    const struct submission **sorted = mem_alloc((out->count + 1) * sizeof(*sorted));
+    for (size_t i = 0; i < out->count; i++)
+        sorted[i] = &out->items[i];
+    qsort(sorted, out->count, sizeof(*sorted), by_id);
+    for (size_t i = 1; i < out->count; i++) {
+        char pointer[32];
+        if (strcmp(sorted[i - 1]->id, sorted[i]->id) != 0)
+            continue;
+        snprintf(pointer, sizeof(pointer), "/%zu/id", sorted[i]->place);
+        job_faults_add(r->faults, pointer, "another job has this id already: the one at /%zu",
+                       sorted[i - 1]->place);
+    }
+    free(sorted);
+}
+
+// --- the whole -----------------------------------------------------------------------------------
+
+bool submissions_parse(const struct config *config, const char *dir, const char *text,
+                       size_t length, struct submissions *out_r, struct job_faults *faults)
+{
+    struct reading r = {.config = config, .dir = dir, .out = out_r, .faults = faults};
+    size_t before = faults->count;
+    *out_r = (struct submissions){0};
+    read_text(&r, text, length);
+    if (faults->count == before)
+        find_duplicates(&r);
+    if (faults->count == before)
+        return true;
+    submissions_free(out_r);
+    return false;
+}
+
+void submissions_free(struct submissions *submissions)
+{
+    for (size_t i = 0; i < submissions->count; i++)
+        submission_deinit(&submissions->items[i]);
+    free(submissions->items);
+    *submissions = (struct submissions){0};
 }
