@@ -13,6 +13,9 @@
 // is as before when that fails.
 enum status_code fsio_read_file(const char *path, size_t max, struct buf *content,
                                 struct status *st) STATUS_MUST_CHECK;
+// The rest of what an open file holds, likewise; `path` is for the sentence.
+enum status_code fsio_read_fd(int fd, const char *path, size_t max, struct buf *content,
+                              struct status *st) STATUS_MUST_CHECK;
 // Replaces `path` durably. `mode` as for open(2).
 enum status_code fsio_write_file(const char *path, const void *data, size_t length, mode_t mode,
                                  struct status *st) STATUS_MUST_CHECK;

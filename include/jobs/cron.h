@@ -17,7 +17,7 @@ struct cron {
     uint32_t days;     // 1 to 31
     uint32_t months;   // 1 to 12
     uint32_t weekdays; // 0 to 6, Sunday first; 7 is taken as 0
-    // Neither day field is "*": a time matches when either of them does.
+    // Neither day field begins with "*": a time matches when either of them does.
     bool either_day;
 };
 

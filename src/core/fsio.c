@@ -43,16 +43,23 @@ static enum status_code read_open(int fd, const char *path, size_t max, struct b
     }
 }
 
+enum status_code fsio_read_fd(int fd, const char *path, size_t max, struct buf *content,
+                              struct status *st)
+{
+    size_t before = content->len;
+    enum status_code code = read_open(fd, path, max, content, st);
+    if (code != STATUS_OK)
+        content->len = before;
+    return code;
+}
+
 enum status_code fsio_read_file(const char *path, size_t max, struct buf *content,
                                 struct status *st)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return open_failed(path, st);
-    size_t before = content->len;
-    enum status_code code = read_open(fd, path, max, content, st);
-    if (code != STATUS_OK)
-        content->len = before;
+    enum status_code code = fsio_read_fd(fd, path, max, content, st);
     close(fd);
     return code;
 }

@@ -73,17 +73,6 @@ static const char claim_sql[] =
 static const char recover_sql[] =
     "SELECT " COLUMNS " FROM cxsink.jobs WHERE leased_by = $1::uuid ORDER BY priority DESC, run_at";
 
-const char *queue_kind_name(enum config_kind kind)
-{
-    static const char *const names[ACTION_KINDS] = {
-        [ACTION_INVOKE] = "invoke",
-        [ACTION_EXECUTE] = "execute",
-        [ACTION_PUBLISH] = "publish",
-        [ACTION_CONFIGURE] = "configure",
-    };
-    return names[kind];
-}
-
 // --- rows ----------------------------------------------------------------------------------------
 
 static char *owned(const struct pg_result *result, int row, int column)
@@ -214,7 +203,7 @@ static void put_actions(struct queue *queue)
         if (!queue->claim.actions[i])
             continue;
         params_put_text(actions, jobs->actions[i].name);
-        params_put_text(kinds, queue_kind_name(jobs->actions[i].kind));
+        params_put_text(kinds, job_kind(jobs->actions[i].kind)->name);
     }
 }
 

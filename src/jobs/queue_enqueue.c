@@ -114,7 +114,7 @@ static void add_jobs(struct enqueue *e, const struct config *config, const struc
         const struct config_action *action = &config->jobs.actions[s->action];
         params_put_text(columns[0], s->id);
         params_put_text(columns[1], action->name);
-        params_put_text(columns[2], queue_kind_name(action->kind));
+        params_put_text(columns[2], job_kind(action->kind)->name);
         params_put_text(columns[3], s->params);
         array_put_int8(columns[4], s->priority);
         put_time(columns[5], s->run_at_us);

@@ -242,7 +242,6 @@ void leases_beat_soon(struct queue *queue);
 void saves_free(struct queue *queue);
 void enqueues_free(struct queue *queue);
 void claim_free(struct queue *queue);
-const char *queue_kind_name(enum config_kind kind);
 // What was asked for and is not sent comes to nothing.
 void claim_cancel(struct queue *queue);
 // Tells the owner of a claim that came to nothing.
