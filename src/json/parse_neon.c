@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parser by NEON.
-#if defined(__aarch64__)
+#if defined(__AARCH64EL__)
 #define VECTOR_NEON
 #include "json/parser_priv.h"
 

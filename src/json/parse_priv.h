@@ -15,7 +15,7 @@ parse_function parse_portable;
 #if defined(__x86_64__)
 parse_function parse_sse42;
 parse_function parse_avx2;
-#elif defined(__aarch64__)
+#elif defined(__AARCH64EL__)
 parse_function parse_neon;
 #endif
 

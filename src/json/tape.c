@@ -18,7 +18,7 @@ static const struct {
 #if defined(__x86_64__)
     [TAPE_SSE42] = {"sse4.2", parse_sse42},
     [TAPE_AVX2] = {"avx2", parse_avx2},
-#elif defined(__aarch64__)
+#elif defined(__AARCH64EL__)
     [TAPE_NEON] = {"neon", parse_neon},
 #endif
 };

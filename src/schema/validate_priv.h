@@ -136,16 +136,19 @@ static inline const struct property *check_property(const struct object *object,
 {
     uint32_t hash = tape->tokens[key].hash;
     uint32_t slot = property_slot(hash, object);
-    size_t length;
-    const char *text = tape_string(tape, key, &length);
 
     for (; object->slots[slot].text != NULL; slot = (slot + 1) & object->mask) {
         const struct property *property = &object->slots[slot];
         if (property->hash != hash)
             continue;
-        if (check_is_plain(tape, key)
-                ? property->length == length && text_same(property->text, text, length)
-                : text_string_equals(tape, key, property->text, property->length))
+        if (!check_is_plain(tape, key)) {
+            if (text_string_equals(tape, key, property->text, property->length))
+                return property;
+            continue;
+        }
+        size_t length;
+        const char *text = tape_string(tape, key, &length);
+        if (property->length == length && text_same(property->text, text, length))
             return property;
     }
     return NULL;
