@@ -46,6 +46,7 @@ struct job {
     char step[JOB_STEP_SIZE]; // "" until the kind chose its first
     unsigned attempt;         // tries begun: the lease that begins one counts it
     unsigned failures;        // tries that count against the retry limit
+    bool sent_before;         // a request of this step may have reached the far side already
     unsigned lease_losses;    // workers that died holding it
     unsigned lease;           // how often it was leased: fences what this lease stores
     int64_t created_us;       // wall clock; give_up_after counts from max(created, run_at)

@@ -78,6 +78,7 @@ struct queue_attempt {
     const char *step;
     int status;        // HTTP; 0: none
     const char *error; // NULL: none
+    bool sent;         // the far side may have seen it
     int64_t latency_us;
 };
 

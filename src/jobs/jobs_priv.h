@@ -158,7 +158,8 @@ void run_retry(struct run *run, const char *message);
 void run_store(struct run *run); // then goes on with its operation
 void run_release(struct run *run, int64_t delay_us, const char *why);
 void run_finish(struct run *run, enum job_state state);
-void run_record(struct run *run, int status, const char *error, int64_t latency_us);
+// One request and its end.
+void run_record(struct run *run, const struct http_response *response);
 void run_free_attempts(struct run *run);
 
 // --- storage.c: JOB_OP_STORE ---

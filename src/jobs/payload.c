@@ -73,7 +73,7 @@ struct payload *payload_open(const struct job_op *op, struct status *st)
     to_start(p);
     if (op->payload.type == JOB_PAYLOAD_BASE64)
         measure_text(p);
-    else if (open_file(p, st) != STATUS_OK)
+    if (op->payload.type == JOB_PAYLOAD_FILE && open_file(p, st) != STATUS_OK)
         payload_close(&p);
     return p;
 }

@@ -18,7 +18,9 @@
     " (date_part('epoch', created_at) * 1000000)::bigint,"                              \
     " (date_part('epoch', first_run_at) * 1000000)::bigint, idempotency_key, trace_id," \
     " remote_id, progress::text, cancel_requested,"                                     \
-    " (date_part('epoch', started_at) * 1000000)::bigint"
+    " (date_part('epoch', started_at) * 1000000)::bigint,"                              \
+    " lease_losses > 0 OR jsonb_path_exists(attempts,"                                  \
+    " '$[*] ? (@.step == $step && @.sent == true)', jsonb_build_object('step', step))"
 enum {
     OUT_ID,
     OUT_ACTION,
@@ -37,6 +39,7 @@ enum {
     OUT_PROGRESS,
     OUT_CANCEL,
     OUT_STARTED,
+    OUT_SENT_BEFORE,
     // of a claim alone
     OUT_PRIORITY,
     OUT_RUN_AT,
@@ -67,7 +70,8 @@ static const char claim_sql[] =
     " SELECT u.*, (SELECT count(*) FROM c), (SELECT"
     " ceil(date_part('epoch', min(run_at) - now()) * 1000000)::bigint FROM cxsink.jobs"
     " WHERE leased_by IS NULL AND finished_at IS NULL AND run_at > now())"
-    " FROM (VALUES (1)) one LEFT JOIN (SELECT " COLUMNS ", priority, run_at FROM u) u ON true"
+    " FROM (VALUES (1)) one LEFT JOIN (SELECT " COLUMNS
+    " AS sent_before, priority, run_at FROM u) u ON true"
     " ORDER BY u.priority DESC, u.run_at";
 
 static const char recover_sql[] =
@@ -109,6 +113,8 @@ static struct job *read_job(const struct pg_result *result, int row)
     snprintf(job->trace_id, sizeof(job->trace_id), "%s", pg_result_text(result, row, OUT_TRACE));
     job->remote_id = owned(result, row, OUT_REMOTE);
     job->progress = owned(result, row, OUT_PROGRESS);
+    // A worker that died may have been sending.
+    job->sent_before = pg_result_text(result, row, OUT_SENT_BEFORE)[0] == 't';
     job->cancel_requested = pg_result_text(result, row, OUT_CANCEL)[0] == 't';
     return job;
 }

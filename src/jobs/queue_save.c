@@ -95,6 +95,7 @@ static char *print_attempts(const struct queue_save *from)
             buf_append_text(&out, ",\"error\":");
             buf_json_string(&out, a->error, strlen(a->error));
         }
+        buf_printf(&out, ",\"sent\":%s", a->sent ? "true" : "false");
         buf_printf(&out, ",\"latency_ms\":%.3f}", (double)a->latency_us / (double)US_PER_MS);
     }
     if (out.len == 0)

@@ -322,7 +322,7 @@ void run_answer(struct run *run, const struct job_answer *answer)
     run->kind->take(run->job, run_context(run, &context), answer, &verdict);
     run->dirty = true;
     if (strcmp(step, run->job->step) != 0)
-        run->job->failures = 0; // each step has its own
+        run->job->failures = run->job->sent_before = 0; // each step has its own
     if (run->cancel && !run->undoing)
         cancel_now(run);
     else if (verdict.type == JOB_RETRY)

@@ -54,7 +54,9 @@ static void set_headers(const struct run *run, const char *authorization,
     add_header(options, list, "Accept", "application/json");
     add_header(options, list, "X-Request-Id", run->job->trace_id);
     if (run->op.effect)
-        add_header(options, list, "Idempotency-Key", run->job->idempotency_key);
+        add_header(options, list, "Idempotency-Key",
+                   run->op.idempotency_key[0] != '\0' ? run->op.idempotency_key
+                                                      : run->job->idempotency_key);
     for (size_t i = 0; i < more->count; i++)
         add_header(options, list, more->items[i].name, more->items[i].value);
 }
@@ -73,10 +75,13 @@ static bool set_body(struct run *run, struct http_options *options, struct statu
     return true;
 }
 
-static void gave_up(struct run *run, int status, bool sent, const char *message)
+static void gave_up(struct run *run, int status, const char *message)
 {
-    struct job_answer answer = {
-        .type = JOB_ANSWER_GAVE_UP, .status = status, .body = "", .sent = sent, .message = message};
+    struct job_answer answer = {.type = JOB_ANSWER_GAVE_UP,
+                                .status = status,
+                                .body = "",
+                                .sent = run->job->sent_before,
+                                .message = message};
     run_answer(run, &answer);
 }
 
@@ -111,7 +116,7 @@ static void start_request(struct run *run)
     free(url);
     if (!ok) {
         mem_wipe_free(&run->bearer);
-        gave_up(run, 0, false, st.detail);
+        gave_up(run, 0, st.detail);
     }
 }
 
@@ -201,9 +206,8 @@ static void retry_later(struct run *run, const struct http_response *response, c
     const struct breaker *breaker = &run->api->breaker;
     bool is_outage = breaker->state != BREAKER_CLOSED;
     int status = response != NULL ? response->status : 0;
-    bool sent = response == NULL || response->sent;
     if (too_old(run) || (!is_outage && !failures_left(run, run->kind->max_failures))) {
-        gave_up(run, status, sent, message);
+        gave_up(run, status, message);
         return;
     }
     int64_t delay = exponential(run);
@@ -229,7 +233,7 @@ static void on_429(struct run *run, const struct http_response *response)
         wait = exponential(run);
     api_hold(run->api, wait);
     if (too_old(run) || !failures_left(run, run->kind->max_429)) {
-        gave_up(run, response->status, true, "429: too many requests");
+        gave_up(run, response->status, "429: too many requests");
         return;
     }
     run->job->failures++;
@@ -245,7 +249,7 @@ static void on_401(struct run *run, const char *bearer)
     if (token != NULL)
         token_invalidate(token, bearer);
     if (token == NULL || run->reauthorized) {
-        gave_up(run, 401, true, "401: the API refuses the token");
+        gave_up(run, 401, "401: the API refuses the token");
         return;
     }
     run->reauthorized = true;
@@ -297,12 +301,12 @@ static void on_response(void *owner, const struct http_response *response)
     run->bearer = NULL;
     run->probe = false;
     payload_close(&run->payload);
-    run_record(run, response->status, error, response->elapsed_us);
+    run_record(run, response);
     api_answered(run->api, probe, outage, error != NULL ? error : text);
     if (outage)
         retry_later(run, response, error != NULL ? error : text);
     else if (response->code != STATUS_OK)
-        gave_up(run, response->status, response->sent, error);
+        gave_up(run, response->status, error);
     else if (response->status == 401)
         on_401(run, bearer);
     else if (response->status == 429)

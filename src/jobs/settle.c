@@ -10,16 +10,19 @@
 
 // --- history ---
 
-void run_record(struct run *run, int status, const char *error, int64_t latency_us)
+void run_record(struct run *run, const struct http_response *response)
 {
+    const char *error = response->code == STATUS_OK ? NULL : response->detail;
+    run->job->sent_before |= response->sent;
     if (run->n_attempts == RUN_ATTEMPTS)
         return;
     run->attempts[run->n_attempts++] =
-        (struct queue_attempt){.at_us = loop_wall_us(run->jobs->loop) - latency_us,
+        (struct queue_attempt){.at_us = loop_wall_us(run->jobs->loop) - response->elapsed_us,
                                .step = mem_strdup(run->job->step),
-                               .status = status,
+                               .status = response->status,
                                .error = error != NULL ? mem_strdup(error) : NULL,
-                               .latency_us = latency_us};
+                               .sent = response->sent,
+                               .latency_us = response->elapsed_us};
 }
 
 void run_free_attempts(struct run *run)

@@ -141,7 +141,7 @@ static void on_put(void *owner, const struct http_response *response)
     const char *error = response->code == STATUS_OK ? NULL : response->detail;
     bool passing = response->code == STATUS_UNAVAILABLE || response->code == STATUS_TIMEOUT ||
                    response->status == 429 || response->status >= 500;
-    run_record(run, response->status, error, response->elapsed_us);
+    run_record(run, response);
     snprintf(text, sizeof(text), "the storage answered HTTP %d", response->status);
     if (passing) {
         struct status st;

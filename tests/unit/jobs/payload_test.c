@@ -167,6 +167,21 @@ static void files_that_cannot_be_sent(void **state)
     free_op(&op);
 }
 
+static void without_a_payload_the_rest_remains(void **state)
+{
+    struct job_op op = {0};
+    struct buf got = {0};
+    (void)state;
+    buf_append_text(&op.body, "{}");
+    struct payload *p = payload_open(&op, NULL);
+    struct http_source source = payload_source(p);
+    read_all(&source, 10, &got);
+    assert_string_equal(buf_text(&got), "{}");
+    payload_close(&p);
+    free_op(&op);
+    buf_deinit(&got);
+}
+
 static void fifos_do_not_block(void **state)
 {
     struct status st = {0};
@@ -204,6 +219,7 @@ int main(void)
         cmocka_unit_test(texts_lose_line_ends_and_gain_padding),
         cmocka_unit_test(long_texts_come_in_pieces),
         cmocka_unit_test(files_that_cannot_be_sent),
+        cmocka_unit_test(without_a_payload_the_rest_remains),
         cmocka_unit_test(fifos_do_not_block),
         cmocka_unit_test(a_file_that_is_cut_fails),
     };

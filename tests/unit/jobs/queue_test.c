@@ -99,7 +99,11 @@ static void test_saves(void **state)
     job->remote_id = mem_strdup("r-1");
     job->progress = mem_strdup("{\"seen\":\"a\\u0000b\\\\u0000\"}");
     const struct queue_attempt attempts[] = {
-        {.at_us = INT64_C(1767323045678000), .step = "send", .status = 503, .latency_us = 1500},
+        {.at_us = INT64_C(1767323045678000),
+         .step = "send",
+         .status = 503,
+         .sent = true,
+         .latency_us = 1500},
         {.at_us = INT64_C(1767323046678000), .step = "send", .error = "no \"answer\""},
     };
     queue_save(w->queue,
@@ -116,8 +120,9 @@ static void test_saves(void **state)
         " error->>'message', result, leased_by IS NOT NULL FROM cxsink.jobs",
         "polling|poll|1|2|r-1|a\xef\xbf\xbd"
         "b\\u0000|[{\"at\": \"2026-01-02T03:04:05.678Z\","
-        " \"step\": \"send\", \"status\": 503, \"latency_ms\": 1.500}, {\"at\": "
-        "\"2026-01-02T03:04:06.678Z\", \"step\": \"send\", \"error\": \"no \\\"answer\\\"\","
+        " \"sent\": true, \"step\": \"send\", \"status\": 503, \"latency_ms\": 1.500}, {\"at\": "
+        "\"2026-01-02T03:04:06.678Z\", \"sent\": false, \"step\": \"send\", \"error\": \"no "
+        "\\\"answer\\\"\","
         " \"latency_ms\": 0.000}]|so far||t");
     job->state = JOB_SUCCEEDED;
     queue_save(w->queue,
