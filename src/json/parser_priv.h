@@ -81,6 +81,8 @@ VECTOR_INLINE char parser_peek(struct parser *ps)
 {
     if (ps->p < ps->end && (unsigned char)*ps->p > ' ')
         return *ps->p;
+    if (ps->end - ps->p > 1 && *ps->p == ' ' && (unsigned char)ps->p[1] > ' ')
+        return *++ps->p; // one space, as many writers put it behind ':' and ','
     ps->p = parser_behind_space(ps->p, ps->end, ps->last);
     return ps->p < ps->end ? *ps->p : '\0';
 }
