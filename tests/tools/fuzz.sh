@@ -4,8 +4,8 @@
 # split evenly, each from its committed corpus and what earlier runs found (BUILD/corpus). A line a
 # target at the end; fails when one of them found something, which is then kept in BUILD/findings.
 #
-# fuzz.sh BUILD merge TARGET...: makes the committed corpus anew from both: the few small inputs that
-# together reach every place of the code that any of them reaches.
+# fuzz.sh BUILD merge TARGET...: makes the committed corpus anew from both: of the few inputs that
+# together reach every place of the code that any of them reaches, the 90 that hold most.
 build=$1
 seconds=$2
 shift 2
@@ -14,6 +14,7 @@ shift 2
     exit 64
 }
 findings=$build/findings
+keep=90
 summary=$build/summary
 # A finding must not wait for a person: stdin is closed, and each input has ten seconds and 2 GiB.
 limits="-timeout=10 -rss_limit_mb=2048 -max_len=4096"
@@ -35,8 +36,11 @@ merge() {
         exit 1
     }
     rm -f "tests/fuzz/corpus/$1"/*
-    cp "$kept"/* "tests/fuzz/corpus/$1"
-    echo "merge $1: $(ls "$kept" | wc -l) inputs, $(cat "$kept"/* | wc -c) bytes"
+    ls -S "$kept" | head -n "$keep" | while read -r name; do
+        cp "$kept/$name" "tests/fuzz/corpus/$1"
+    done
+    echo "merge $1: $(ls "$kept" | wc -l) inputs reach all, kept are $(ls "tests/fuzz/corpus/$1" |
+        wc -l), $(cat "tests/fuzz/corpus/$1"/* | wc -c) bytes"
 }
 
 fuzz() {
