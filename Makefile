@@ -210,7 +210,14 @@ check:
 check-sanitized:
 	$(run_check) sanitized
 
-integration: all
+# What the integration tests drive beside the programs.
+probes := $(BUILD)/test/http_probe
+$(BUILD)/test/%: tests/integration/probe/%.c $(lib)/net.a $(lib)/json.a $(lib)/core.a
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(cflags) $(package_cflags) $< -o $@ $(ldflags) -Wl,--start-group \
+	  $(filter %.a,$^) -Wl,--end-group $(package_libs)
+
+integration: all $(probes)
 	@cd tests/integration && CXSINK_BUILD=$(abspath $(BUILD)) $(pytest) -n $(parallel) $(TESTS)
 
 # One part alone, without limits: tests/bench/bench_PART.c, linked with every folder.

@@ -76,7 +76,7 @@ struct http_header {
 // start and cancel requests (this one, too); they are not called any more once the answer's
 // callback was, or the request was cancelled.
 struct http_source {
-    // Puts 1 to `size` bytes (at most 64 KiB) into `buffer` and returns how many; is not asked
+    // Puts 1 to `size` bytes (at most 16 KiB) into `buffer` and returns how many; is not asked
     // beyond `length`. HTTP_READ_FAILED, or 0 (too early an end), ends the request: STATUS_IO.
     size_t (*read)(void *owner, char *buffer, size_t size);
     // Back to the first byte, for a redirect or a kept connection that died; false: it cannot, and

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define SLICE_MAX ((size_t)64 << 10)
+// One TLS record. The longer libcurl sends at a stretch, the longer it does not look for an answer.
+#define SLICE_MAX ((size_t)16 << 10)
 
 // --- a slice after the other ---
 
@@ -156,6 +157,7 @@ enum status_code http_body_setup(struct http_request *request, const struct http
         HTTP_SET(request, CURLOPT_POSTFIELDS, "");
         return STATUS_OK;
     }
+    HTTP_SET(request, CURLOPT_UPLOAD_BUFFERSIZE, (long)SLICE_MAX);
     HTTP_SET(request, CURLOPT_READFUNCTION, read_source);
     HTTP_SET(request, CURLOPT_READDATA, request);
     HTTP_SET(request, CURLOPT_SEEKFUNCTION, seek_source);

@@ -13,6 +13,7 @@ import pytest
 
 from support import daemon as daemon_support
 from support import farside as farside_support
+from support import names
 from support import postgres as postgres_support
 from support import tenant as tenant_support
 
@@ -113,3 +114,9 @@ def cxsink(build):
         return subprocess.run([str(build / "cxsink"), *map(str, args)], capture_output=True, text=True, **options)
 
     return run
+
+
+@pytest.fixture
+def slow_resolver(tmp_path):
+    """The environment in which names that start with "slow" take seconds to look up."""
+    return names.slow_environment(tmp_path)

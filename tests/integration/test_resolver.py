@@ -1,43 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A resolver that takes seconds holds nothing up: names are looked up beside the loop."""
-import subprocess
 import time
 
 import pytest
 
-from support import daemon, streams, tenant as tenants, wait
+from support import daemon, names, streams, tenant as tenants, wait
 
-SLOW = 3  # seconds for a name that starts with "slow"
-
-SOURCE = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <netdb.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-typedef int (*lookup)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
-{
-    lookup real = (lookup)dlsym(RTLD_NEXT, "getaddrinfo");
-    if (node != NULL && strncmp(node, "slow", 4) == 0) {
-        sleep((unsigned)atoi(getenv("SLOW_SECONDS")));
-        node = "127.0.0.1";
-    }
-    return real(node, service, hints, result);
-}
-"""
-
-
-@pytest.fixture
-def slow_resolver(tmp_path):
-    """The environment in which names that start with "slow" take long."""
-    source, library = tmp_path / "slow.c", tmp_path / "slow.so"
-    source.write_text(SOURCE)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
-    return {"LD_PRELOAD": str(library), "SLOW_SECONDS": str(SLOW), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+SLOW = names.SECONDS
 
 
 def slow(url):

@@ -77,7 +77,7 @@ static void test_source_is_sent_whole_and_in_slices(void **state)
         assert_int_equal(ask(f, &options).response.status, 200);
         assert_int_equal(m.at, lengths[i]);
         assert_int_equal(m.rewinds, 0);
-        assert_true(m.most <= 65536);
+        assert_true(m.most <= 16384);
         assert_true(m.most_per_turn <= 2);
         char wanted[64];
         snprintf(wanted, sizeof(wanted), "Content-Length: %llu\r\n",
