@@ -91,12 +91,8 @@ static bool redirect(struct http_request *request, const char *url)
     return false;
 }
 
-// libcurl itself repeats over HTTP/1.1 when it was still sending the head, or waiting for the answer.
-static bool is_break(CURLcode result)
-{
-    return result == CURLE_SEND_ERROR || result == CURLE_HTTP2 || result == CURLE_HTTP2_STREAM;
-}
-
+// libcurl itself repeats over HTTP/1.1 when it was still sending the head, or waiting for the
+// answer.
 static bool repeat(struct http_request *request)
 {
     long connects = 1;
@@ -115,7 +111,7 @@ bool http_again(struct http_request *request, CURLcode result)
     const struct http_response *response = &request->response;
     char *url = NULL; // libcurl's
     bool again = false;
-    if (is_break(result) && response->code != STATUS_OK)
+    if (http_result_is_break(result) && response->code != STATUS_OK)
         again = repeat(request);
     else if (request->redirects > 0 && response->code == STATUS_OK &&
              is_redirect(response->status) &&

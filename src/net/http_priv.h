@@ -199,6 +199,8 @@ enum status_code http_guard_setup(struct http_request *request, const struct htt
 
 // Fills request->response from a transfer that ended with `result`.
 void http_result_fill(struct http_request *request, CURLcode result, int64_t wall_us);
+// Did the connection break off?
+bool http_result_is_break(CURLcode result);
 // Fills it with a failure, made printable.
 void http_result_fail(struct http_request *request, enum status_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

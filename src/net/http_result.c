@@ -114,10 +114,11 @@ static void fail_body(struct http_request *request)
                      (unsigned long long)request->taken, (unsigned long long)request->body_length);
 }
 
-static bool is_break(CURLcode result)
+bool http_result_is_break(CURLcode result)
 {
     return result == CURLE_SEND_ERROR || result == CURLE_RECV_ERROR ||
-           result == CURLE_PARTIAL_FILE || result == CURLE_HTTP2 || result == CURLE_HTTP2_STREAM;
+           result == CURLE_GOT_NOTHING || result == CURLE_PARTIAL_FILE || result == CURLE_HTTP2 ||
+           result == CURLE_HTTP2_STREAM;
 }
 
 // A server that says no before it has read the whole body, and breaks off.
@@ -126,8 +127,8 @@ static bool early_answer_wins(const struct http_request *request, CURLcode resul
     curl_off_t length = -1;
     curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     bool whole = length >= 0 && (uint64_t)length == request->content.len;
-    return is_break(result) && request->phase == HTTP_RECEIVING && !http_body_sent(request) &&
-           (whole || request->response.status >= 400);
+    return http_result_is_break(result) && request->phase == HTTP_RECEIVING &&
+           !http_body_sent(request) && (whole || request->response.status >= 400);
 }
 
 // Beyond HTTP_MAX_HEADERS, or one header beyond libcurl's own bound of 100 KiB.

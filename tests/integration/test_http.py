@@ -123,9 +123,9 @@ def test_kinds_of_answers(probe, certificate, ca, http1):
         assert (said["status"], said["body_length"]) == (200, 0)
         for status in (201, 400, 401, 409, 413, 429, 500, 503):
             said = probe.ask(peer.url(f"/{status}"), method="PATCH", body="{}", **options)
-            assert (said["code"], said["status"], said["body"]) == ("ok", status, "text")
+            assert (said["code"], said["status"], said["body"]) == ("ok", status, "text"), said
         said = probe.ask(peer.url("/large"), **options)
-        assert (said["code"], said["status"], said["body_length"]) == ("full", 200, 0)
+        assert (said["code"], said["status"], said["body_length"]) == ("full", 200, 0), said
         assert probe.ask(peer.url("/large"), max_response=5 << 20, **options)["body_length"] == 5 << 20
 
 
@@ -229,6 +229,24 @@ def test_goaway_between_requests(probe, certificate, ca):
         for _ in range(10):
             assert probe.ask(peer.url(), method="POST", body="x", **ca)["status"] == 200
         assert peer.streams == 10
+
+
+def test_kept_connections_that_die_under_a_request(probe, certificate, ca):
+    """The server ends the connection when a second request comes: it is sent again over another, unless `once`."""
+    def script(connection, event, number):
+        if isinstance(event, h2.events.RequestReceived) and event.stream_id > 1:
+            return "close"
+        if isinstance(event, h2.events.StreamEnded):
+            h2_answer(connection, event.stream_id)
+        return None
+
+    with H2Script(script, certificate) as peer:
+        for i in range(20):
+            said = probe.ask(peer.url(), method="POST", **({"body": "x"} if i % 2 else {"body_size": 100_000}), **ca)
+            assert (said["code"], said["status"]) == ("ok", 200), (i, said)
+        assert peer.streams == peer.accepted * 2 - 1 == 39
+        said = probe.ask(peer.url(), method="POST", body="x", once=True, **ca)
+        assert said["code"] == "unavailable" and said["sent"], said
 
 
 # --- HTTP/1.1 ---

@@ -135,10 +135,9 @@ class HypercornPeer(Threaded):
 
     async def _stop(self):
         self._ending.set()
-        try:
-            await asyncio.wait_for(self._task, 5)
-        except (asyncio.TimeoutError, asyncio.CancelledError):
-            pass
+        await asyncio.wait({self._task}, timeout=5)
+        if self._task.done() and not self._task.cancelled():
+            self._task.exception()  # of connections that a client left in the middle of things
 
     def url(self, path="/", host="127.0.0.1"):
         return f"https://{host}:{self.port}{path}"
@@ -200,6 +199,8 @@ class H2Script(Threaded):
         while data := await reader.read(65536):
             for event in connection.receive_data(data):
                 self.streams += isinstance(event, h2.events.RequestReceived)
+                if isinstance(event, h2.events.DataReceived):
+                    connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 if self.script(connection, event, number) == "close":
                     writer.write(connection.data_to_send())
                     writer.close()
