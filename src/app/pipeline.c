@@ -167,6 +167,8 @@ void pipeline_forget(struct pipeline *p)
 
 bool pipeline_ready(const struct pipeline *p)
 {
+    if (p->config->n_streams == 0)
+        return sink_state(p->sink) == SINK_READY; // what the spool still holds has no stream
     return sink_mapping(p->sink, p->config->streams[0].table) != NULL;
 }
 

@@ -322,17 +322,24 @@ static void check_admin(struct reader *r, const struct doc_node *root)
     r->pointer.len = mark;
 }
 
+// Something is there, and has its own faults.
+static bool is_faulty_map(const struct doc_node *root, const char *name)
+{
+    const struct doc_node *node = doc_member(root, name);
+    return node != NULL && (node->type != DOC_OBJECT || node->count > 0);
+}
+
 void finish_root(struct reader *r, const struct slot *slot)
 {
     struct config *config = r->config;
     const struct doc_node *root = slot->node;
-    const struct doc_node *streams = doc_member(root, "streams");
     default_dir(r, root, "state_dir", "STATE_DIRECTORY", "/var/lib/cxsink");
     default_dir(r, root, "runtime_dir", "RUNTIME_DIRECTORY", "/run/cxsink");
     config->jobs.enabled = doc_member(root, "jobs") != NULL;
-    if (streams != NULL && streams->type == DOC_OBJECT && streams->count == 0)
+    if (config->n_streams == 0 && !config->jobs.enabled && !is_faulty_map(root, "streams"))
         reader_fault_at(r, root, "streams",
-                        "no stream is configured; add one, with its \"url\" and \"table\"");
+                        "no stream is configured, nor jobs; add a stream, with its \"url\" and "
+                        "\"table\"");
     check_socket_path(r, root);
     check_postgres(r, root);
     check_admin(r, root);

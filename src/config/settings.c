@@ -170,9 +170,10 @@ const struct setting settings_table[] = {
      .help = "For one token request as a whole."},
     TLS_ROWS("auth.*", AUTH, "token endpoint"),
 
-    {.path = "streams", .type = SETTING_MAP, .required = true, .offset = ROOT(streams),
+    {.path = "streams", .type = SETTING_MAP,  .offset = ROOT(streams),
      .map = &settings_stream_map,
-     .help = "Event streams by a name of your choice: 1 to 63 letters, digits, `_`, `.`, `-`."},
+     .help = "Event streams by a name of your choice: 1 to 63 letters, digits, `_`, `.`, `-`. May be left "
+             "out where there are jobs."},
     {.path = "streams.*", .type = SETTING_OBJECT, .help = "One WebSocket to receive from."},
     {.path = "streams.*.url", .type = SETTING_URL, .required = true, .offset = STREAM(url),
      .schemes = "wss ws",

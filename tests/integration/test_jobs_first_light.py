@@ -3,7 +3,7 @@
 import base64
 import hashlib
 
-from support import daemon, farside
+from support import daemon, farside, wait
 
 
 def start(make_daemon, database, far, **changes):
@@ -73,3 +73,15 @@ def test_configure(database, far, make_daemon):
     farside.wait_job(database, name)
     assert [r["method"] for r in far.seen()] == ["GET", "PUT", "GET"]
     assert far.configured["crm"]["configuration"]["requestTimeout"] == 15000
+
+
+def test_jobs_without_streams(database, far, make_daemon):
+    settings = daemon.config(database.dsn, far, jobs=farside.jobs(far))
+    del settings["streams"], settings["tables"]
+    d = make_daemon(settings).start().wait_ready()
+    name = farside.enqueue(database, "ticket", {"inputs": {}})
+    farside.wait_job(database, name)
+    assert d.status()["streams"] == []
+    wait.until(lambda: d.status()["jobs"]["states"]["succeeded"] == 1, 20, "the counts are looked at")
+    assert d.metrics()['cxsink_jobs_finished_total{action="ticket",state="succeeded"}'] == 1
+    assert d.stop() == 0

@@ -22,7 +22,7 @@ struct fault_case {
 
 static const struct fault_case cases[] = {
     // the top
-    {"{" TABLES ",\n'streams': {}}", "/streams", "no stream is configured; add one"},
+    {"{" TABLES ",\n'streams': {}}", "/streams", "no stream is configured, nor jobs; add a stream"},
     {WITH("'streems': {}"), "/streems", "unknown key \"streems\"; did you mean \"streams\"?"},
     {WITH("'zzzzzzzzzz': 1"), "/zzzzzzzzzz", "known here: $schema, state_dir"},
     {WITH("'a/b~': 1"), "/a~1b~0", "unknown key \"a/b~\""},
@@ -233,7 +233,7 @@ static const struct fault_case cases[] = {
 // The same, told in line 1.
 static const struct fault_case cases_of_line_1[] = {
     {"[]", "", "expected an object at the top of the file, not an array"},
-    {"{\n" TABLES "}", "/streams", "\"streams\" is missing"},
+    {"{\n" TABLES "}", "/streams", "no stream is configured, nor jobs"},
     {TABLE("'key': ['a']"), "/tables/t/columns", "\"columns\" is missing"},
     {TABLE("'columns': {'a': '/a'}"), "/tables/t/key", "\"key\" is missing"},
 };
