@@ -294,6 +294,8 @@ void run_step(struct run *run)
     run->kind->plan(run->job, run_context(run, &context), &run->op);
     bool is_end = run->op.type == JOB_OP_SUCCEED || run->op.type == JOB_OP_FAIL;
     bool stores_itself = is_end || run->op.type == JOB_OP_WAIT;
+    if (run->op.idempotency_key[0] != '\0')
+        jobs_audit(run, "job.restoring", NULL, 0, -1);
     if (run->jobs->stopping && !is_end)
         run_release(run, 0, NULL);
     else if (run->dirty && !stores_itself && (run->op.effect || run->effect_done))

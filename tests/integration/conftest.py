@@ -82,6 +82,13 @@ def far():
         yield running
 
 
+@pytest.fixture(scope="module")
+def shared_far():
+    """One for the tests of a file, which script it for their own jobs alone."""
+    with farside_support.FarSide() as running:
+        yield running
+
+
 @pytest.fixture
 def workdir(tmp_path):
     """A short path: unix sockets take 107 bytes."""

@@ -94,6 +94,8 @@ class Daemon:
         try:
             wait.until(ready, 60, "the daemon is ready")
         except AssertionError as error:
+            if not self.alive():
+                raise
             raise AssertionError(f"{error}: {self.status()['reasons']}\n{self.log()[-4000:]}") from None
         return self
 

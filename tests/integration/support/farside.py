@@ -3,10 +3,12 @@
 scripted by the test.
 
 `far.script(method, path_regex, *answers)`: each answer is used once, in order, before the usual one: a callable
-(request) -> web.Response, None (the usual answer) or a coroutine. `far.requests` holds what came. Effects are
-counted by Idempotency-Key: one that was seen gets the answer it got, and no second effect.
+(request) -> web.Response, None (the usual answer) or a coroutine; `far.always` repeats one. With `job`, a trace id,
+they are for that job's requests alone. `far.requests` holds what came. Effects are counted by Idempotency-Key: one
+that was seen gets the answer it got, and no second effect.
 """
 import asyncio
+import itertools
 import json
 import re
 import threading
@@ -24,8 +26,8 @@ ACTION_ID = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 class FarSide(tenants.Tenant):
     def __init__(self, **options):
         super().__init__(**options)
-        self.requests = []  # {"at", "method", "path", "query", "headers", "body", "json"}
-        self.scripts = []  # [method, compiled regex, answers]
+        self.requests = []  # {"at", "method", "path", "query", "headers", "body", "json", "peer"}
+        self.scripts = []  # (method, compiled regex, trace id or None, iterator of answers)
         self.effects = {}  # Idempotency-Key: how often its effect happened
         self.answers = {}  # Idempotency-Key: the answer's JSON
         self.invocations = {}  # id: {"polls": until it completes, "status", "outputs"}
@@ -58,13 +60,19 @@ class FarSide(tenants.Tenant):
 
     # --- scripts ---
 
-    def script(self, method, path, *answers):
-        self.scripts.append([method, re.compile(path), list(answers)])
+    def script(self, method, path, *answers, job=None):
+        self.scripts.append((method, re.compile(path), job, iter(answers)))
+
+    def always(self, method, path, answer, job=None):
+        self.scripts.append((method, re.compile(path), job, itertools.repeat(answer)))
 
     def _scripted_answer(self, request):
-        for method, path, answers in self.scripts:
-            if answers and method in (request.method, "*") and path.search(request.path):
-                return answers.pop(0)
+        for method, path, job, answers in self.scripts:
+            if (method in (request.method, "*") and path.search(request.path)
+                    and job in (request.headers.get("X-Request-Id"), None)):
+                answer = next(answers, None)
+                if answer is not None:
+                    return answer
         return None
 
     async def _rest(self, request):
@@ -75,7 +83,7 @@ class FarSide(tenants.Tenant):
             parsed = None
         seen = {"at": time.monotonic(), "method": request.method, "path": request.rel_url.raw_path,
                 "query": request.rel_url.raw_query_string, "headers": dict(request.headers), "body": body,
-                "json": parsed}
+                "json": parsed, "peer": request.transport.get_extra_info("peername")}
         self.requests.append(seen)
         script = self._scripted_answer(request)
         if script is not None:
@@ -172,10 +180,59 @@ def stall(seconds=3600):
     return run
 
 
+def usual(_request):
+    """The answer that comes without a script, as a step of one."""
+    return None
+
+
 def reset(_request):
     """Drops the connection without an answer."""
     _request.transport.abort()
     return web.Response()
+
+
+def begin(head, body=b"", then="stall"):
+    """The beginning of an answer, as bytes; then nothing more comes, or ("reset") the connection breaks."""
+    async def run(request):
+        request.transport.write(head + body)
+        if then == "reset":
+            await asyncio.sleep(0.05)  # so that it is read before the reset
+            request.transport.abort()
+        else:
+            await asyncio.sleep(3600)
+        return web.Response()
+    return run
+
+
+def broken(request):
+    """Breaks off within the answer. A reset before it may be taken for a kept connection that died."""
+    return begin(b"HTTP/1.1 200 OK\r\n", then="reset")(request)
+
+
+class Gate:
+    """An answer that waits until the gate opens, and is `then` the usual one; `held` says how many wait."""
+
+    def __init__(self, then=usual):
+        self.then = then
+        self.held = 0
+        self.most = 0
+        self._open = threading.Event()
+
+    def open(self):
+        self._open.set()
+
+    def wait_held(self, count, seconds=30):
+        wait.until(lambda: self.held >= count, seconds, f"{count} requests are held")
+
+    async def __call__(self, request):
+        self.held += 1
+        self.most = max(self.most, self.held)
+        try:
+            while not self._open.is_set():
+                await asyncio.sleep(0.005)
+        finally:
+            self.held -= 1
+        return self.then(request)
 
 
 def jobs(far, **changes):
@@ -207,9 +264,9 @@ def jobs(far, **changes):
 
 def enqueue(database, action, params, **more):
     """By SQL, as any application may; returns the id."""
-    names = {"id": None, "priority": 0, **more}
-    return database.query("select cxsink.enqueue(%s, %s::jsonb, id => %s, priority => %s)",
-                          (action, json.dumps(params), names["id"], names["priority"]))[0][0]
+    names = {"id": None, "priority": 0, "trace_id": None, **more}
+    return database.query("select cxsink.enqueue(%s, %s::jsonb, id => %s, priority => %s, trace_id => %s::uuid)",
+                          (action, json.dumps(params), names["id"], names["priority"], names["trace_id"]))[0][0]
 
 
 def job(database, name):
