@@ -163,7 +163,8 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call archives_below,$$(*D))
 
 # --- fuzz targets: tests/fuzz/NAME_fuzz.c ---------------------------------------------------------
 # build/fuzz/NAME replays the committed corpus as one more unit test. `make fuzz` builds the same
-# file with clang and libFuzzer into a folder of its own, and looks for more.
+# file with clang and libFuzzer into a folder of its own, and looks for more; FUZZ_SECONDS=merge
+# makes the committed corpus anew from what was found.
 fuzz_names := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 fuzz_tests := $(fuzz_names:%=$(BUILD)/fuzz/%)
 fuzz_packages := $(packages) json-c

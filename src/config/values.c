@@ -173,7 +173,7 @@ static const char *schema_fault(const char *uri, const char *path)
         if (*p <= 0x20 || *p == 0x7f)
             return "the URI has a space or a control character; percent-encode it";
     }
-    if (strchr(uri, '#') != NULL)
+    if (strcspn(uri, "#") + 1 < strlen(uri)) // an empty one, as older drafts have it, is none
         return "the URI has a fragment (#...); it names a place within a schema, so remove it";
     return *path == '\0' ? "this path is empty; name a file or directory" : NULL;
 }

@@ -215,7 +215,7 @@ static void schemas_by_their_uris(void **state)
     setenv("CXT_DIR", "/abs", 1);
     const struct config *c =
         load_good(*state, WITH("'schemas': {'https://example.com/a.json': 'schemas/a.json',"
-                               " 'urn:b': '/abs/b.json', 'tag:c': '${CXT_DIR}/c'}"));
+                               " 'urn:b#': '/abs/b.json', 'tag:c': '${CXT_DIR}/c'}"));
     const struct fixture *f = *state;
     char *relative = mem_printf("%s/schemas/a.json", f->dir);
     assert_int_equal(c->schemas.count, 3);
