@@ -31,14 +31,15 @@ sink := account arrays batch batch_plan isolate notify prepare sink transact ups
 jobs := api base64_text breaker configure cron drop drop_file execute execute_check invoke job jobs \
         kind kind_check kind_json kind_record notify payload place publish publish_check publish_webhook \
         queue queue_claim queue_enqueue queue_group queue_lease queue_lock queue_outbox queue_params \
-        queue_save queue_upkeep rate readback run sandbox sandbox_find sandbox_process \
+        queue_save queue_upkeep rate readback request run sandbox sandbox_find sandbox_process \
         sandbox_verdict semver send settle storage submission submission_common \
         submission_params
 ops := admin admin_address audit metrics
 app := actions addresses certificates daemon flow jobs pipeline report streams
-cli := check check_connect common database dead dead_replay load load_position load_progress main \
-       migrate run spool status validate validate_files validate_inputs validate_jobs \
-       validate_lines validate_progress validate_tell
+cli := check check_connect common database dead dead_replay jobs jobs_change jobs_dry_run jobs_list \
+       jobs_queue jobs_show jobs_submit jobs_wait load load_position load_progress main migrate \
+       options run spool status validate validate_files validate_inputs validate_jobs validate_lines \
+       validate_progress validate_tell
 sim := control event main server tokens
 jscheck := confine main self_test syntax
 

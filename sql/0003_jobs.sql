@@ -150,7 +150,10 @@ CREATE FUNCTION cxsink.retry_job(id text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE cxsink.jobs j
     SET state = 'queued', step = '', failures = 0, lease_losses = 0, cancel_requested = false,
-        first_run_at = now(), run_at = now(), idempotency_key = NULL, remote_id = NULL,
+        first_run_at = now(), run_at = now(), remote_id = NULL,
+        -- A far side that did it already, unseen, does it once; one that refused it looks again.
+        idempotency_key = CASE WHEN j.error ->> 'outcome' = 'unknown' OR (j.state = 'cancelled'
+            AND j.step <> '' AND j.kind IN ('invoke', 'execute')) THEN j.idempotency_key END,
         progress = NULL, result = NULL, error = NULL, started_at = NULL, finished_at = NULL
     WHERE j.id = retry_job.id AND j.state IN ('failed', 'cancelled');
     IF FOUND THEN
@@ -159,8 +162,9 @@ BEGIN
     RETURN FOUND;
 END $$;
 COMMENT ON FUNCTION cxsink.retry_job IS
-    'Queues a failed or cancelled job again, from its beginning and with an idempotency key of its '
-    'own. False: there is none of this id, or it is not finished, or it succeeded.';
+    'Queues a failed or cancelled job again, from its beginning. It gets a new idempotency key, but '
+    'where nobody knows whether its request was carried out (error.outcome is "unknown", or it was '
+    'cancelled at work). False: there is none of this id, or it is not finished, or it succeeded.';
 
 CREATE FUNCTION cxsink.jobs_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

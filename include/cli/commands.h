@@ -9,5 +9,6 @@ int cli_check(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_load(int argc, char **argv);
 int cli_dead(int argc, char **argv);
+int cli_jobs(int argc, char **argv);
 
 #endif

@@ -49,10 +49,12 @@ static bool is_unmigrated(const struct pg_error *error)
 
 static bool wait_done(struct database *db, const char *command)
 {
-    while (!db->done)
+    while (!db->done && !db->interrupted)
         loop_turn(db->loop, true);
-    if (!db->failed)
+    if (!db->failed && db->done)
         return true;
+    if (command == NULL || db->interrupted)
+        return false;
     fprintf(stderr, "cxsink %s: PostgreSQL: %s%s%s%s%s\n", command, db->error.message,
             db->error.sqlstate[0] ? " (" : "", db->error.sqlstate, db->error.sqlstate[0] ? ")" : "",
             is_unmigrated(&db->error) ? "; run `cxsink migrate` first" : "");
@@ -66,25 +68,33 @@ int database_exit_code(const struct database *db)
     return strncmp(db->error.sqlstate, "22", 2) == 0 ? EXIT_WRONG_USAGE : EXIT_NO;
 }
 
-bool database_open(struct database *db, const char *command, const struct config *config)
+bool database_reopen(struct database *db, const char *command)
 {
     static const struct pg_callbacks callbacks = {
         .connected = on_connected, .result = on_result, .synced = on_synced, .failed = on_failed};
-    struct status st = {0};
+    const struct config *config = db->config;
     struct pg_settings settings = {
         .dsn = config->postgres.dsn,
         .application_name = "cxsink",
         .connect_timeout_us = config->postgres.connect_timeout_us,
         .answer_timeout_us = config->postgres.statement_timeout_us + 5 * US_PER_S,
     };
-    *db = (struct database){0};
+    pg_conn_close(&db->conn);
+    db->done = db->failed = false;
+    db->conn = pg_conn_open(db->loop, db->resolver, &settings, &callbacks, db);
+    return wait_done(db, command);
+}
+
+bool database_open(struct database *db, const char *command, const struct config *config)
+{
+    struct status st = {0};
+    *db = (struct database){.config = config};
     if ((db->loop = loop_create(&st)) == NULL ||
         (db->resolver = resolver_create(db->loop, &st)) == NULL) {
         fprintf(stderr, "cxsink %s: %s\n", command, st.detail);
         return false;
     }
-    db->conn = pg_conn_open(db->loop, db->resolver, &settings, &callbacks, db);
-    return wait_done(db, command);
+    return database_reopen(db, command);
 }
 
 void database_close(struct database *db)

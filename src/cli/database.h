@@ -11,6 +11,9 @@
 
 #include <stdbool.h>
 
+// Without a database for this long a command gives up.
+#define DATABASE_PATIENCE_US (30 * US_PER_S)
+
 struct database {
     struct loop *loop;
     struct resolver *resolver;
@@ -18,14 +21,18 @@ struct database {
     struct pg_error error; // of the last failure
     bool failed;           // the connection is gone, or the last query failed
     bool done;
+    bool interrupted; // set it in a callback of the loop: waits end as failures, untold
+    const struct config *config;
     void (*row)(void *owner, const struct pg_result *result, int row);
     void *owner;
     int64_t affected;
 };
 
-// Connects. Prints what is wrong on stderr, prefixed with the command, and returns false. Close in
-// both cases.
+// Connects. Prints what is wrong on stderr, prefixed with the command (NULL: prints nothing, here
+// and below), and returns false. Close in both cases.
 bool database_open(struct database *db, const char *command, const struct config *config);
+// Connects once more, on the same loop, when the connection is gone.
+bool database_reopen(struct database *db, const char *command);
 void database_close(struct database *db);
 // Runs one statement; `row` (may be NULL) is called for each row. Prints and returns false on
 // failure.

@@ -16,7 +16,6 @@
 
 // Dead letters fetched at a time: with payloads of up to some MiB each this bounds memory.
 #define PAGE 200
-#define DATABASE_PATIENCE_US (30 * US_PER_S)
 
 struct letter {
     int64_t id;

@@ -7,6 +7,7 @@
 #include "cli/load_priv.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "database.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,8 +25,6 @@
 #define PUMP_LINES 512
 // Most bytes kept of what is not acknowledged; a single line cannot be longer.
 #define WINDOW_MAX (256u << 20)
-// Without a database for this long it gives up (and can be resumed).
-#define DATABASE_PATIENCE_US (30 * US_PER_S)
 
 static const char help[] =
     "usage: cxsink load --stream NAME [-c FILE] [--restart] FILE...\n"

@@ -23,6 +23,7 @@ static const struct command {
     {"validate", cli_validate, "validates NDJSON against a JSON Schema"},
     {"status", cli_status, "what the running daemon is doing"},
     {"dead", cli_dead, "lists, shows and replays dead letters"},
+    {"jobs", cli_jobs, "queues, shows, cancels and retries REST jobs"},
     {"spool", cli_spool, "looks into a spool"},
 };
 

@@ -149,6 +149,8 @@ static void fail_to_send(struct job *job, const struct kind_context *context,
     bool unknown = answer->type == JOB_ANSWER_GAVE_UP && answer->sent;
     kind_begin_error(&error, answer, "not executed: %s%s", sentence,
                      unknown ? " (a request may have arrived all the same)" : "");
+    if (unknown)
+        kind_put_unknown(&error);
     put_text(&error, "requestId", job->idempotency_key);
     put_payload(&error, context);
     kind_end(job, "failed", &error);

@@ -161,6 +161,8 @@ static void fail_to_send(struct job *job, const struct kind_context *context,
     bool unknown = answer->type == JOB_ANSWER_GAVE_UP && answer->sent;
     kind_begin_error(&error, answer, "the action was not invoked: %s%s", sentence,
                      unknown ? " (a request may have arrived all the same)" : "");
+    if (unknown)
+        kind_put_unknown(&error);
     put_invocation(&error, job, context);
     kind_end(job, "failed", &error);
     free(sentence);
@@ -207,6 +209,7 @@ static void take_sent(struct job *job, const struct kind_context *context,
                          "HTTP %d came without an invocationId, so that the result cannot be asked "
                          "for; the action may have been invoked",
                          answer->status);
+        kind_put_unknown(&error);
         put_invocation(&error, job, context);
         kind_end(job, "failed", &error);
         return;
@@ -273,6 +276,7 @@ static void fail_late(struct job *job, const struct kind_context *context,
                      " s; it may end later, unseen (the action's poll.timeout says how long to "
                      "ask)",
                      status, (context->wall_us - sent_us) / 1000000);
+    kind_put_unknown(&error);
     put_result(&error, job, context, answer, sent_us);
     kind_end(job, "failed", &error);
     free(status);
@@ -302,6 +306,7 @@ static void fail_to_poll(struct job *job, const struct kind_context *context,
     char *sentence = kind_sentence(answer);
     kind_begin_error(&error, answer,
                      "the action was invoked, and its result cannot be asked for: %s", sentence);
+    kind_put_unknown(&error);
     put_invocation(&error, job, context);
     kind_end(job, "failed", &error);
     free(sentence);

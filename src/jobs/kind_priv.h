@@ -42,6 +42,8 @@ bool kind_plan_end(const struct job *job, struct job_op *op);
 // and ends it with kind_end().
 void kind_begin_error(struct buf *error, const struct job_answer *answer, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+// "outcome": "unknown": the effect may have come about, so that a person's retry keeps the key.
+void kind_put_unknown(struct buf *error);
 // Ends the object
 void kind_end(struct job *job, const char *step, struct buf *json);
 

@@ -83,6 +83,11 @@ void kind_begin_error(struct buf *error, const struct job_answer *answer, const 
         put_answer(error, answer);
 }
 
+void kind_put_unknown(struct buf *error)
+{
+    put_text(error, "outcome", "unknown");
+}
+
 void kind_end(struct job *job, const char *step, struct buf *json)
 {
     buf_append_text(json, "}");

@@ -4,6 +4,7 @@
 #include "auth/token.h"
 #include "core/backoff.h"
 #include "core/mem.h"
+#include "jobs/request.h"
 #include "jobs_priv.h"
 #include "payload_priv.h"
 
@@ -15,7 +16,6 @@
 #define HOLD_MAX_US (250 * US_PER_MS)
 // While another job's request is the breaker's probe.
 #define PROBE_WAIT_US US_PER_S
-#define HEADERS_MAX 32
 
 static void with_token(struct run *run);
 
@@ -33,32 +33,6 @@ void run_stop_sending(struct run *run)
         api_show(run->api);
     }
     run->probe = false;
-}
-
-static void add_header(struct http_options *options, struct http_header *list, const char *name,
-                       const char *value)
-{
-    if (options->n_headers < HEADERS_MAX)
-        list[options->n_headers++] = (struct http_header){name, value};
-    options->headers = list;
-}
-
-static void set_headers(const struct run *run, const char *authorization,
-                        struct http_options *options, struct http_header *list)
-{
-    const struct config_pairs *more = &api_config(run)->headers;
-    if (authorization != NULL)
-        add_header(options, list, "Authorization", authorization);
-    if (run->op.body.len > 0)
-        add_header(options, list, "Content-Type", "application/json");
-    add_header(options, list, "Accept", "application/json");
-    add_header(options, list, "X-Request-Id", run->job->trace_id);
-    if (run->op.effect)
-        add_header(options, list, "Idempotency-Key",
-                   run->op.idempotency_key[0] != '\0' ? run->op.idempotency_key
-                                                      : run->job->idempotency_key);
-    for (size_t i = 0; i < more->count; i++)
-        add_header(options, list, more->items[i].name, more->items[i].value);
 }
 
 static bool set_body(struct run *run, struct http_options *options, struct status *st)
@@ -91,7 +65,7 @@ static void start_request(struct run *run)
 {
     const struct config_api *api = api_config(run);
     struct status st = {0};
-    struct http_header list[HEADERS_MAX];
+    struct http_header list[REQUEST_HEADERS_MAX];
     char *authorization = run->bearer != NULL ? mem_printf("Bearer %s", run->bearer) : NULL;
     char *url = mem_printf("%s%s", api->base_url, buf_text(&run->op.path));
     struct http_options options = {
@@ -105,7 +79,8 @@ static void start_request(struct run *run)
         .tls = {api->tls.ca_file, api->tls.cert_file, api->tls.key_file}};
     bool ok = set_body(run, &options, &st);
     if (ok) {
-        set_headers(run, authorization, &options, list);
+        options.headers = list;
+        options.n_headers = request_headers(api, run->job, &run->op, authorization, list);
         run->probe = breaker_begin(&run->api->breaker);
         rate_take(&run->api->rate, loop_now(run->jobs->loop).us);
         run->sent = true;

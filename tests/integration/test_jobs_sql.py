@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The queue's SQL functions: what applications and daemons call (sql/0003_jobs.sql)."""
 import datetime
+import json
 import random
 import subprocess
 import uuid
@@ -165,6 +166,18 @@ def test_retry(queue):
     assert queue.query("select state, step, failures, attempt, lease_losses, cancel_requested, remote_id, error, progress,"
                        " idempotency_key, finished_at from cxsink.jobs where id = 'ret-1'") == [
                            ("queued", "", 0, 4, 0, False, None, None, None, None, None)]
+
+
+@pytest.mark.parametrize("kind, state, step, error, keeps", [
+    ("invoke", "failed", "failed", {"outcome": "unknown"}, True), ("invoke", "failed", "failed", {"message": "no"}, False),
+    ("execute", "cancelled", "send", {}, True), ("invoke", "cancelled", "", {}, False),
+    ("publish", "cancelled", "restored", {}, False), (None, "cancelled", "", None, False)])
+def test_retry_keeps_the_key_of_an_unknown_outcome(queue, kind, state, step, error, keeps):
+    name, key = queue.value("select cxsink.enqueue('a')"), str(uuid.uuid4())
+    queue.query("update cxsink.jobs set state = %s, kind = %s, step = %s, error = %s, idempotency_key = %s,"
+                " finished_at = now() where id = %s", (state, kind, step, json.dumps(error) if error else None, key, name))
+    assert queue.value("select cxsink.retry_job(%s)", (name,)) is True
+    assert queue.value("select idempotency_key::text from cxsink.jobs where id = %s", (name,)) == (key if keeps else None)
 
 
 # --- cron ----------------------------------------------------------------------------------------

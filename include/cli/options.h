@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options of a command as a table: long names, where their values go, and which of the
+// command's verbs take them. -h and --help are the helper's own.
+#ifndef CXSINK_CLI_OPTIONS_H
+#define CXSINK_CLI_OPTIONS_H
+
+#include <stddef.h>
+
+enum cli_option_type {
+    CLI_FLAG,     // bool
+    CLI_TEXT,     // const char *
+    CLI_COUNT,    // long long, above 0
+    CLI_DURATION, // int64_t, microseconds, above 0
+};
+
+struct cli_option {
+    const char *name;
+    char letter; // of the short form; 0: none
+    enum cli_option_type type;
+    size_t offset;  // of the field in the target
+    unsigned verbs; // bits of the verbs that take it; 0: all
+};
+
+struct cli_options {
+    const char *command;
+    const char *help;
+    const struct cli_option *list;
+    size_t n;
+};
+
+#define CLI_GO_ON (-1)
+
+// Reads argv into `target`, whose fields are zero before; what is no option stands behind `optind`
+// then. CLI_GO_ON, else the exit code (after --help, or a fault, which is told).
+int cli_options_read(const struct cli_options *options, int argc, char **argv, void *target);
+// The name of an option in `target` that the verb does not take; NULL: none.
+const char *cli_options_misplaced(const struct cli_options *options, const void *target,
+                                  unsigned verb);
+
+#endif

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// cxsink jobs cancel and retry: by ids, or by filters.
+#include "app/daemon.h"
+#include "cli/common.h"
+#include "core/mem.h"
+#include "jobs_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// What became of one; `sentence` may take the job's state.
+static const struct outcome {
+    const char *name, *sentence;
+    bool done;
+} outcomes[] = {
+    {"cancelled", "cancelled", true},
+    {"requested", "has begun; its daemon ends it", true},
+    {"stopped", "schedule stopped; it queues no more jobs", true},
+    {"configured", "is a schedule of the configuration; remove it from jobs.queue there", false},
+    {"queued again", "queued again", true},
+    {"refused", "is %s", false},
+    {"missing", "there is no such job", false},
+};
+
+struct change {
+    bool json;
+    size_t n, refused;
+};
+
+static const struct outcome *find(const char *name)
+{
+    size_t i = 0;
+    while (strcmp(outcomes[i].name, name) != 0)
+        i++;
+    return &outcomes[i];
+}
+
+static void print_sentence(const struct outcome *outcome, const char *id, const char *state)
+{
+    struct buf line = {0};
+    cli_append_plain(&line, id, strlen(id), false);
+    buf_append_text(&line, ": ");
+    if (strcmp(outcome->name, "refused") == 0)
+        buf_printf(&line, "is %s", state);
+    else
+        buf_append_text(&line, outcome->sentence);
+    fprintf(outcome->done ? stdout : stderr, "%s\n", buf_text(&line));
+    buf_deinit(&line);
+}
+
+static void print_change(void *owner, const struct pg_result *r, int row)
+{
+    struct change *change = owner;
+    const struct outcome *outcome = find(pg_result_text(r, row, 1));
+    change->n++;
+    change->refused += !outcome->done;
+    if (change->json)
+        printf("%s\n", pg_result_text(r, row, 3));
+    else
+        print_sentence(outcome, pg_result_text(r, row, 0), pg_result_text(r, row, 2));
+}
+
+// Each row: id, outcome, the state before, JSON.
+#define SELECT_JSON                                                                   \
+    "select id, outcome, coalesce(state, ''), json_build_object('id', id, 'outcome'," \
+    " outcome, 'state', state)::text from ("
+
+static int change(struct database *db, const char *sql, const struct pg_param *params, int n_params,
+                  const struct jobs_request *request)
+{
+    struct change change = {.json = request->json};
+    char *command = mem_printf("jobs %s", request->verb);
+    bool ok = database_query(db, command, sql, params, n_params, print_change, &change);
+    free(command);
+    if (!ok)
+        return database_exit_code(db);
+    if (change.n == 0)
+        fprintf(stderr, "cxsink jobs: there is none to %s\n", request->verb);
+    return change.refused > 0 ? EXIT_NO : EXIT_DONE;
+}
+
+static int by_names(struct database *db, const char *sql, const struct jobs_request *request)
+{
+    struct buf names = {0};
+    struct pg_param param = jobs_names(request->names, (size_t)request->n_names, &names);
+    int code = change(db, sql, &param, 1, request);
+    buf_deinit(&names);
+    return code;
+}
+
+// `sql` with the filter's condition in it; the newest, up to the limit.
+static int by_filter(struct database *db, const char *sql, const struct jobs_filter *filter,
+                     const struct jobs_request *request)
+{
+    struct pg_param params[5];
+    char limit[24];
+    snprintf(limit, sizeof(limit), "%lld", request->limit);
+    jobs_filter_params(filter, params);
+    params[4] = database_text(request->limit > 0 ? limit : NULL);
+    return change(db, sql, params, 5, request);
+}
+
+int jobs_cancel(struct database *db, const struct jobs_request *request)
+{
+    // A schedule goes where no unfinished job has its id.
+    static const char names[] =
+        "with i as (select * from json_array_elements_text($1::json) with ordinality i(id, n)),"
+        " s as (delete from cxsink.job_schedules s using i where s.id = i.id"
+        " and s.source <> 'config' and not exists (select from cxsink.jobs j where j.id = i.id"
+        " and j.finished_at is null) returning s.id),"
+        " c as materialized (select n, id, cxsink.cancel_job(id) as did from i) " SELECT_JSON
+        "select c.n, c.id, case when did in ('cancelled', 'requested') then did"
+        " when exists (select from s where s.id = c.id) then 'stopped'"
+        " when exists (select from cxsink.job_schedules t where t.id = c.id"
+        " and t.source = 'config') then 'configured'"
+        " when did is null then 'missing' else 'refused' end as outcome, did as state"
+        " from c) r order by n";
+    if (request->n_names > 0)
+        return by_names(db, names, request);
+    char *sql = mem_printf(
+        "with c as materialized (select id, cxsink.cancel_job(id) as did from"
+        " (select id from cxsink.jobs%s and finished_at is null order by created_at desc, id desc"
+        " limit $5::bigint) j) " SELECT_JSON
+        "select id, case when did in ('cancelled', 'requested') then did else 'refused' end"
+        " as outcome, did as state from c) r",
+        jobs_filter_where());
+    int code = by_filter(db, sql, &request->filter, request);
+    free(sql);
+    return code;
+}
+
+int jobs_retry(struct database *db, const struct jobs_request *request)
+{
+    static const char names[] =
+        "with c as materialized (select i.n, i.id, cxsink.retry_job(i.id) as done, j.state"
+        " from json_array_elements_text($1::json) with ordinality i(id, n)"
+        " left join cxsink.jobs j on j.id = i.id) " SELECT_JSON
+        "select n, id, case when done then 'queued again' when state is null then 'missing'"
+        " else 'refused' end as outcome, state from c) r order by n";
+    struct jobs_filter filter = request->filter;
+    if (request->n_names > 0)
+        return by_names(db, names, request);
+    if (filter.state == NULL)
+        filter.state = "failed";
+    char *sql = mem_printf(
+        "with c as materialized (select id, state, cxsink.retry_job(id) as done from"
+        " (select id, state from cxsink.jobs%s order by created_at desc, id desc"
+        " limit $5::bigint) j) " SELECT_JSON
+        "select id, case when done then 'queued again' else 'refused' end as outcome, state"
+        " from c) r",
+        jobs_filter_where());
+    int code = by_filter(db, sql, &filter, request);
+    free(sql);
+    return code;
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/options.h"
+
+#include "app/daemon.h"
+#include "cli/common.h"
+#include "config/units.h"
+#include "core/mem.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// What getopt_long returns for the first of the list; above every letter.
+#define FIRST 256
+#define COUNT_DIGITS_MAX 15
+
+static int store_count(const struct cli_options *options, const struct cli_option *option,
+                       long long *count_r)
+{
+    size_t digits = strspn(optarg, "0123456789");
+    *count_r =
+        digits > 0 && digits <= COUNT_DIGITS_MAX && optarg[digits] == '\0' ? atoll(optarg) : 0;
+    if (*count_r > 0)
+        return CLI_GO_ON;
+    return cli_usage_error(options->command, "--%s takes a whole number above 0, not \"%s\"",
+                           option->name, optarg);
+}
+
+static int store_duration(const struct cli_options *options, const struct cli_option *option,
+                          int64_t *us_r)
+{
+    if (units_duration_parse(optarg, us_r) && *us_r > 0)
+        return CLI_GO_ON;
+    return cli_usage_error(options->command, "--%s takes a duration such as 90s or 5m, not \"%s\"",
+                           option->name, optarg);
+}
+
+static int store(const struct cli_options *options, const struct cli_option *option, void *target)
+{
+    void *field = (char *)target + option->offset;
+    switch (option->type) {
+    case CLI_FLAG:
+        *(bool *)field = true;
+        return CLI_GO_ON;
+    case CLI_TEXT:
+        *(const char **)field = optarg;
+        return CLI_GO_ON;
+    case CLI_COUNT:
+        return store_count(options, option, field);
+    default:
+        return store_duration(options, option, field);
+    }
+}
+
+static const struct cli_option *find(const struct cli_options *options, int returned)
+{
+    for (size_t i = 0; i < options->n; i++) {
+        if (returned == FIRST + (int)i || (returned == options->list[i].letter && returned != 0))
+            return &options->list[i];
+    }
+    return NULL;
+}
+
+static int take(const struct cli_options *options, int returned, void *target)
+{
+    const struct cli_option *option = find(options, returned);
+    if (option != NULL)
+        return store(options, option, target);
+    if (returned != 'h')
+        return cli_usage_error(options->command, "wrong option");
+    fputs(options->help, stdout);
+    return EXIT_DONE;
+}
+
+int cli_options_read(const struct cli_options *options, int argc, char **argv, void *target)
+{
+    struct option *longs = mem_zalloc((options->n + 2) * sizeof(*longs));
+    struct buf letters = {0};
+    int code = CLI_GO_ON;
+    int returned;
+    buf_append_text(&letters, "h");
+    for (size_t i = 0; i < options->n; i++) {
+        const struct cli_option *o = &options->list[i];
+        int argument = o->type == CLI_FLAG ? no_argument : required_argument;
+        longs[i] = (struct option){o->name, argument, NULL, FIRST + (int)i};
+        if (o->letter != 0)
+            buf_printf(&letters, "%c%s", o->letter, argument == required_argument ? ":" : "");
+    }
+    longs[options->n] = (struct option){"help", no_argument, NULL, 'h'};
+    while (code == CLI_GO_ON &&
+           (returned = getopt_long(argc, argv, buf_text(&letters), longs, NULL)) != -1)
+        code = take(options, returned, target);
+    buf_deinit(&letters);
+    free(longs);
+    return code;
+}
+
+static bool is_given(const struct cli_option *option, const void *target)
+{
+    const void *field = (const char *)target + option->offset;
+    switch (option->type) {
+    case CLI_FLAG:
+        return *(const bool *)field;
+    case CLI_TEXT:
+        return *(const char *const *)field != NULL;
+    case CLI_COUNT:
+        return *(const long long *)field > 0;
+    default:
+        return *(const int64_t *)field > 0;
+    }
+}
+
+const char *cli_options_misplaced(const struct cli_options *options, const void *target,
+                                  unsigned verb)
+{
+    for (size_t i = 0; i < options->n; i++) {
+        const struct cli_option *option = &options->list[i];
+        if (option->verbs != 0 && (option->verbs & verb) == 0 && is_given(option, target))
+            return option->name;
+    }
+    return NULL;
+}
