@@ -53,9 +53,11 @@ static size_t read_source(char *buffer, size_t size, size_t count, void *owner)
         request->paused = true;
         return CURL_READFUNC_PAUSE;
     }
-    size_t n = request->slice.len; // not more than libcurl's room, which is always the same
+    // A slice that waited may meet less room than it was made for.
+    size_t n = request->slice.len < room ? request->slice.len : room;
     memcpy(buffer, request->slice.data, n);
-    buf_clear(&request->slice);
+    request->slice.len -= n;
+    memmove(request->slice.data, request->slice.data + n, request->slice.len);
     return n;
 }
 

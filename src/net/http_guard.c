@@ -15,12 +15,13 @@
 static bool is_refused(struct http_request *request, const struct sockaddr *address,
                        const char *text)
 {
-    const char *kind = address_not_public(address);
+    const char *kind = request->public_only ? address_not_public(address) : NULL;
     if (kind != NULL)
         snprintf(request->denied, sizeof(request->denied), "%.64s is %s", text, kind);
     return kind != NULL;
 }
 
+// For every connection: libcurl 7.88 would let programs that we start inherit the socket.
 static curl_socket_t open_socket(void *owner, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)purpose;
@@ -28,7 +29,7 @@ static curl_socket_t open_socket(void *owner, curlsocktype purpose, struct curl_
     char text[INET6_ADDRSTRLEN + 1] = "?";
     getnameinfo(&address->addr, (socklen_t)address->addrlen, text, sizeof(text), NULL, 0,
                 NI_NUMERICHOST);
-    if (is_refused(request, &address->addr, text))
+    if (!request->proxied && is_refused(request, &address->addr, text))
         return CURL_SOCKET_BAD;
     request->dialled = true;
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -108,15 +109,12 @@ enum status_code http_guard_setup(struct http_request *request, const struct htt
         return status_set(st, STATUS_INVALID, "the URL must start with https://");
     HTTP_SET(request, CURLOPT_PREREQFUNCTION, before_sending);
     HTTP_SET(request, CURLOPT_PREREQDATA, request);
-    request->once = options->once;
-    request->public_only = options->public_only;
-    if (!request->public_only)
-        return STATUS_OK;
-    if (request->proxied) {
-        HTTP_SET(request, CURLOPT_NOPROXY, ""); // what it lists is near, and would be connected to
-        return check_proxied(request, st);
-    }
     HTTP_SET(request, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     HTTP_SET(request, CURLOPT_OPENSOCKETDATA, request);
-    return STATUS_OK;
+    request->once = options->once;
+    request->public_only = options->public_only;
+    if (!request->public_only || !request->proxied)
+        return STATUS_OK;
+    HTTP_SET(request, CURLOPT_NOPROXY, ""); // what it lists is near, and would be connected to
+    return check_proxied(request, st);
 }

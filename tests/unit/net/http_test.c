@@ -8,6 +8,7 @@
 #include "net/http_fixture.h"
 #include "net/http_priv.h"
 
+#include <fcntl.h>
 #include <time.h>
 
 // --- requests as they go out ---
@@ -327,6 +328,25 @@ static void test_name_goes_through_the_resolver(void **state)
     assert_contains(fake_request(f->server, 0), host);
 }
 
+static void test_sockets_are_not_inherited(void **state)
+{
+    struct fixture *f = *state;
+    static const struct fake_reply replies[] = {{.bytes = NULL}};
+    serve(f, replies, 1);
+    struct caller caller = {0};
+    start(f, &caller, &(struct http_options){0});
+    while (fake_count(f->server) == 0)
+        loop_turn(f->loop, true);
+    for (int fd = STDERR_FILENO + 1; fd < 64; fd++) {
+        struct sockaddr_in address;
+        socklen_t size = sizeof(address);
+        bool ours = getpeername(fd, (struct sockaddr *)&address, &size) == 0 &&
+                    address.sin_family == AF_INET;
+        assert_true(!ours || (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    }
+    http_request_cancel(&caller.request);
+}
+
 static void test_unknown_name(void **state)
 {
     struct fixture *f = *state;
@@ -492,6 +512,7 @@ int main(void)
         TEST(test_stalls_end_at_the_deadline),
         TEST(test_connect_timeout_names_the_tls_handshake),
         TEST(test_name_goes_through_the_resolver),
+        TEST(test_sockets_are_not_inherited),
         TEST(test_unknown_name),
         TEST(test_slow_name_ends_at_the_connect_timeout),
         TEST(test_proxy_of_the_environment),
