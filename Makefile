@@ -40,7 +40,7 @@ cli := check check_connect common database dead dead_replay jobs jobs_change job
        jobs_queue jobs_show jobs_submit jobs_wait load load_position load_progress main migrate \
        options run spool status validate validate_files validate_inputs validate_jobs validate_lines \
        validate_progress validate_tell
-sim := control event main server tokens
+sim := control effects event http main rest server tokens
 jscheck := confine main self_test syntax
 
 # Folders by level; an archive each. A test links its own folder and the levels below.
@@ -122,8 +122,8 @@ $(BUILD)/packages-found:
 $(BUILD)/cxsink: $(archives)
 	$(call quiet,LD)$(CC) $(ldflags) -o $@ -Wl,--start-group $(archives) -Wl,--end-group $(package_libs)
 
-$(BUILD)/cxsink-sim: $(lib)/sim.a $(lib)/core.a
-	$(call quiet,LD)$(CC) $(ldflags) -o $@ $(lib)/sim.a $(lib)/core.a $(package_libs)
+$(BUILD)/cxsink-sim: $(lib)/sim.a $(lib)/json.a $(lib)/core.a
+	$(call quiet,LD)$(CC) $(ldflags) -o $@ $^ $(package_libs)
 
 # Where a daemon that is not installed beside it looks for the helper last.
 $(obj)/jobs/sandbox_find.o: cflags += -DCXSINK_LIBEXECDIR='"$(LIBEXECDIR)"'
@@ -150,7 +150,7 @@ below_jobs := jobs event schema json pg auth net config core
 below_ops := ops $(below_jobs) $(below_sink)
 below_app := $(folders)
 below_cli := $(folders)
-below_sim := sim core
+below_sim := sim json core
 
 unit_sources := $(wildcard tests/unit/*/*_test.c)
 unit_tests := $(unit_sources:tests/unit/%.c=$(BUILD)/unit/%)

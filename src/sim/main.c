@@ -16,14 +16,16 @@ static const char help[] =
     "usage: cxsink-sim [OPTION...]\n"
     "\n"
     "A CXone tenant in one process: token endpoint (any path with \"token\" in it), event stream\n"
-    "(any other path, over WebSocket), faults on request.\n"
+    "(any path, over WebSocket), the REST operations of jobs (their default paths, behind any\n"
+    "prefix), faults on request. An effect happens once for an Idempotency-Key, as long as it is\n"
+    "among the last 1,048,576; the last 1,024 versions and configurations are kept.\n"
     "\n"
     "  --listen HOST:PORT     an IPv4 address (default 127.0.0.1:8080; port 0 takes a free one)\n"
     "  --port-file FILE       write the port in use there\n"
     "  --cert FILE --key FILE TLS with this certificate and key (PEM)\n"
     "  --client-id ID --client-secret SECRET   only this client gets a token (default: any)\n"
     "  --expires-in SECONDS   life of a token (default 3600)\n"
-    "  --no-auth              the stream takes any client\n"
+    "  --no-auth              stream and REST take any client\n"
     "  --rate N               events/s (default 0: as fast as they are taken)\n"
     "  --count N              events in all (default 0: without end)\n"
     "  --size BYTES           of an event, about (default 230)\n"
@@ -40,6 +42,19 @@ static const char help[] =
     "  POST /sim/set?rate=N&count=N&paused=0|1&expires_in=S\n"
     "  POST /sim/token?status=429&retry_after=2&times=3&delay=5&body=TEXT   token faults\n"
     "  POST /sim/stream?status=401&retry_after=2&times=3                    handshake faults\n"
+    "  POST /sim/rest?surface=S&times=N&skip=N&...   faults of REST requests: N times, after "
+    "`skip`\n"
+    "       right ones. S: invoke status execute version health update read (default: all).\n"
+    "       status=503&body=TEXT&retry_after=2   an answer (retry_at=2: as an HTTP date)\n"
+    "       status=307&location=URL   delay=5   end=reset (in the body)   end=stall (after the "
+    "headers)\n"
+    "       effect=1|0: what was asked for is done all the same (default: without a status)\n"
+    "  POST /sim/jobs?polls=N&invocation=FAILED&publish=draft&wrong_reads=N   polls until an "
+    "invocation\n"
+    "       ends, and how; status that a PATCH answers (empty: it publishes); wrong "
+    "configurations\n"
+    "  GET  /sim/effects?key=IDEMPOTENCY-KEY    how often it happened and was asked for\n"
+    "  POST /sim/revoke       tokens handed out so far are refused\n"
     "  POST /sim/close?code=4001&reason=TEXT    close frame to every client\n"
     "  POST /sim/reset        TCP reset;  /sim/garbage  bytes that are no frame\n"
     "  POST /sim/silence      nothing is read or sent any more (half-open); /sim/speak  again\n";
@@ -264,5 +279,8 @@ int main(int argc, char **argv)
         return 64;
     }
     log_init(LOG_TARGET_TEXT, LOG_LEVEL_WARN);
-    return run(&sim);
+    sim_rest_init(&sim.rest);
+    int code = run(&sim);
+    sim_rest_deinit(&sim.rest);
+    return code;
 }

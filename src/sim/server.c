@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP and WebSocket of the simulator. The stream writes many frames with one call, so that it is
-// never the bottleneck.
+// The simulator's server and its WebSocket. The stream writes many frames with one call, so that it
+// is never the bottleneck.
 #include "sim.h"
 
 #include "core/mem.h"
@@ -18,7 +18,6 @@
 // What may be on its way and lost with a broken connection: events of this many bytes are sent
 // again after one.
 #define REDELIVERY_BYTES (8u << 20)
-#define BODY_MAX 65536
 
 enum speech { SPEAKING, SILENT, CLOSING };
 
@@ -32,18 +31,7 @@ struct sim_client {
     struct sim_client *next;
 };
 
-// One connection, of either protocol.
-struct exchange {
-    struct sim_client *client;
-    struct buf request, answer;
-    char path[256];
-    int status;
-    bool answered; // libwebsockets tells of an empty body too
-    struct timer delay;
-    struct lws *wsi;
-};
-
-static struct sim *sim_of(struct lws *wsi)
+struct sim *sim_of(struct lws *wsi)
 {
     return lws_vhost_user(lws_get_vhost(wsi));
 }
@@ -54,87 +42,6 @@ unsigned sim_clients(const struct sim *sim)
     for (const struct sim_client *c = sim->clients; c != NULL; c = c->next)
         count++;
     return count;
-}
-
-// --- plain requests ---
-
-static int write_answer(struct sim *sim, struct lws *wsi, struct exchange *x)
-{
-    unsigned char room[LWS_PRE + 1024];
-    unsigned char *start = room + LWS_PRE, *p = start, *end = room + sizeof(room) - 1;
-    const struct sim_fault *fault = &sim->token_fault;
-    if (lws_add_http_common_headers(wsi, (unsigned)x->status, "application/json", x->answer.len, &p,
-                                    end))
-        return -1;
-    if (x->status >= 400 && fault->retry_after[0] != '\0' &&
-        lws_add_http_header_by_name(
-            wsi, (const unsigned char *)"retry-after:", (const unsigned char *)fault->retry_after,
-            (int)strlen(fault->retry_after), &p, end))
-        return -1;
-    if (lws_finalize_write_http_header(wsi, start, &p, end))
-        return -1;
-    lws_callback_on_writable(wsi);
-    return 0;
-}
-
-static void delayed_answer(void *owner)
-{
-    struct exchange *x = owner;
-    if (write_answer(sim_of(x->wsi), x->wsi, x))
-        lws_set_timeout(x->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-}
-
-static int answer_request(struct sim *sim, struct lws *wsi, struct exchange *x)
-{
-    if (x->answered)
-        return 0;
-    x->answered = true;
-    bool control = strncmp(x->path, "/sim/", 5) == 0;
-    double delay = !control && sim->token_fault.times > 0 ? sim->token_fault.delay : 0;
-    if (control)
-        x->status = sim_control(sim, wsi, x->path, &x->answer);
-    else if (strstr(x->path, "token") != NULL)
-        x->status = sim_token_answer(sim, wsi, buf_text(&x->request), &x->answer);
-    else
-        x->status = 404;
-    if (delay <= 0)
-        return write_answer(sim, wsi, x);
-    x->wsi = wsi;
-    timer_init(&x->delay, sim->loop, "slow answer", delayed_answer, x);
-    timer_start(&x->delay, (int64_t)(delay * 1e6));
-    return 0;
-}
-
-static int on_http(struct sim *sim, struct lws *wsi, struct exchange *x, const char *uri)
-{
-    snprintf(x->path, sizeof(x->path), "%s%s", uri[0] == '/' ? "" : "/", uri);
-    char length[16] = "";
-    lws_hdr_copy(wsi, length, sizeof(length), WSI_TOKEN_HTTP_CONTENT_LENGTH);
-    bool has_body = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0 && atoi(length) > 0;
-    x->request.max = BODY_MAX;
-    x->answered = false;
-    return has_body ? 0 : answer_request(sim, wsi, x);
-}
-
-static int on_http_writable(struct lws *wsi, struct exchange *x)
-{
-    struct buf out = {0};
-    buf_append(&out, (char[LWS_PRE]){0}, LWS_PRE);
-    buf_append(&out, x->answer.data, x->answer.len);
-    int n =
-        lws_write(wsi, (unsigned char *)out.data + LWS_PRE, x->answer.len, LWS_WRITE_HTTP_FINAL);
-    buf_deinit(&out);
-    buf_clear(&x->answer);
-    buf_clear(&x->request);
-    return n < 0 || lws_http_transaction_completed(wsi) ? -1 : 0;
-}
-
-static void free_exchange(struct exchange *x)
-{
-    if (x->delay.loop != NULL)
-        timer_stop(&x->delay);
-    buf_deinit(&x->request);
-    buf_deinit(&x->answer);
 }
 
 // --- the stream ---
@@ -291,12 +198,10 @@ static int on_stream_writable(struct sim *sim, struct lws *wsi, struct sim_clien
     return send_events(sim, wsi);
 }
 
-// A reset instead of an orderly end.
-static void reset(struct lws *wsi)
+void sim_reset_at_close(struct lws *wsi)
 {
     struct linger linger = {1, 0};
     setsockopt(lws_get_socket_fd(wsi), SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
 void sim_act(struct sim *sim, enum sim_action action, int code, const char *text)
@@ -307,7 +212,8 @@ void sim_act(struct sim *sim, enum sim_action action, int code, const char *text
             c->close_code = code;
             snprintf(c->close_reason, sizeof(c->close_reason), "%s", text);
         } else if (action == SIM_RESET) {
-            reset(c->wsi);
+            sim_reset_at_close(c->wsi);
+            lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
             continue;
         } else if (action == SIM_SILENCE || action == SIM_SPEAK) {
             c->speech = action == SIM_SPEAK ? SPEAKING : SILENT;
@@ -333,17 +239,17 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     struct exchange *x = user;
     switch (reason) {
     case LWS_CALLBACK_HTTP:
-        return on_http(sim_of(wsi), wsi, x, in);
+        return http_on_request(sim_of(wsi), wsi, x, in);
     case LWS_CALLBACK_HTTP_BODY:
-        return buf_append(&x->request, in, length) ? 0 : -1;
+        return http_on_body(x, in, length);
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        return answer_request(sim_of(wsi), wsi, x);
+        return http_on_body_end(sim_of(wsi), wsi, x);
     case LWS_CALLBACK_HTTP_WRITEABLE:
-        return x->status != 0 ? on_http_writable(wsi, x) : 0;
+        return http_on_writable(wsi, x);
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
     case LWS_CALLBACK_CLOSED_HTTP:
         if (x != NULL)
-            free_exchange(x);
+            http_free(x);
         return 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return filter_stream(sim_of(wsi), wsi);
@@ -397,6 +303,7 @@ bool sim_listen(struct sim *sim)
         .iface = s->host,
         .protocols = protocols,
         .user = sim,
+        .keepalive_timeout = 60,
         .ssl_cert_filepath = s->cert,
         .ssl_private_key_filepath = s->key,
         // Without the last one libwebsockets 4.1 serves in the clear, certificate or not.

@@ -109,21 +109,16 @@ static bool client_allowed(const struct sim *sim, struct lws *wsi, const char *b
     return false;
 }
 
-int sim_token_answer(struct sim *sim, struct lws *wsi, const char *body, struct buf *out)
+static void refuse_client(struct sim_reply *reply)
 {
-    struct sim_fault *fault = &sim->token_fault;
+    reply->status = 401;
+    buf_append_text(&reply->body, "{\"error\":\"invalid_client\",\"error_description\":"
+                                  "\"the client's id or secret is wrong\"}");
+}
+
+static void grant_token(struct sim *sim, struct lws *wsi, const char *body, struct buf *out)
+{
     char scope[VALUE_MAX] = "", grant[VALUE_MAX] = "";
-    bool faulty = fault->times > 0 && (fault->status != 0 || fault->body[0] != '\0');
-    fault->times -= fault->times > 0;
-    if (faulty) { // else it is only late
-        buf_append_text(out, fault->body[0] ? fault->body : "{\"error\":\"simulated\"}");
-        return fault->status != 0 ? fault->status : 200;
-    }
-    if (!client_allowed(sim, wsi, body)) {
-        buf_append_text(out, "{\"error\":\"invalid_client\",\"error_description\":"
-                             "\"the client's id or secret is wrong\"}");
-        return 401;
-    }
     long long ends = (long long)(loop_wall_us(sim->loop) / US_PER_MS) +
                      (long long)(sim->settings.expires_in * 1000);
     sim->counts.tokens++;
@@ -138,7 +133,25 @@ int sim_token_answer(struct sim *sim, struct lws *wsi, const char *body, struct 
         buf_printf(out, ",\"refresh_token\":\"refresh-%llu\"",
                    (unsigned long long)sim->counts.tokens);
     buf_append_text(out, "}");
-    return 200;
+}
+
+void sim_token_answer(struct sim *sim, struct lws *wsi, const char *body, struct sim_reply *reply)
+{
+    struct sim_fault *fault = &sim->token_fault;
+    bool faulty = fault->times > 0 && (fault->status != 0 || fault->body[0] != '\0');
+    if (fault->times > 0)
+        reply->delay = fault->delay;
+    fault->times -= fault->times > 0;
+    reply->status = 200;
+    if (faulty) { // else it is only late
+        buf_append_text(&reply->body, fault->body[0] ? fault->body : "{\"error\":\"simulated\"}");
+        reply->status = fault->status != 0 ? fault->status : 200;
+        snprintf(reply->retry_after, sizeof(reply->retry_after), "%s", fault->retry_after);
+    } else if (!client_allowed(sim, wsi, body)) {
+        refuse_client(reply);
+    } else {
+        grant_token(sim, wsi, body, &reply->body);
+    }
 }
 
 bool sim_token_valid(const struct sim *sim, const char *authorization)
@@ -147,5 +160,6 @@ bool sim_token_valid(const struct sim *sim, const char *authorization)
     long long ends;
     return strncasecmp(authorization, "Bearer ", 7) == 0 &&
            sscanf(authorization + 7, "sim-%llu-%lld", &number, &ends) == 2 &&
-           number <= sim->counts.tokens && ends > (long long)(loop_wall_us(sim->loop) / US_PER_MS);
+           number <= sim->counts.tokens && number > sim->counts.revoked &&
+           ends > (long long)(loop_wall_us(sim->loop) / US_PER_MS);
 }

@@ -14,7 +14,7 @@ level() {
     ops) echo 5 ;;
     app) echo 6 ;;
     cli) echo 7 ;;
-    sim) echo 1 ;;     # apart: stands on core alone
+    sim) echo 2 ;;     # apart: stands on core and json alone
     jscheck) echo 2 ;; # apart: of core and json what it needs
     *) echo "" ;;
     esac
