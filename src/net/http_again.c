@@ -55,6 +55,7 @@ static void forget_answer(struct http_request *request)
 {
     buf_clear(&request->content);
     request->header_bytes = 0;
+    request->headers_ended = false;
     request->begun = false;
     request->error[0] = '\0';
 }

@@ -105,6 +105,7 @@ struct http_request {
     curl_socket_t sender; // that the body is being sent over; CURL_SOCKET_BAD: not known yet
 
     size_t header_bytes;
+    bool headers_ended; // the empty line behind them came
     bool too_large;
     struct buf content; // the answer's body; its `max` is max_response
     char error[CURL_ERROR_SIZE];

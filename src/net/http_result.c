@@ -182,6 +182,8 @@ void http_result_fill(struct http_request *request, CURLcode result, int64_t wal
     curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
     response->status = (int)status;
     response->retry_after_us = retry_after(request->easy, wall_us);
+    if (result == CURLE_OK && !request->headers_ended) // which libcurl takes for an answer
+        result = CURLE_PARTIAL_FILE;
     if (result != CURLE_OK && !early_answer_wins(request, result))
         fill_failure(request, result);
 }

@@ -134,6 +134,8 @@ static size_t take_header(char *line, size_t size, size_t count, void *owner)
     bool starts = length > 5 && memcmp(line, "HTTP/", 5) == 0;
     http_moved(request);
     request->header_bytes += length;
+    if (starts || line[0] == '\r' || line[0] == '\n') // trailers have no such line
+        request->headers_ended = !starts;
     if (starts && !is_interim(line, length) && request->phase != HTTP_RECEIVING)
         http_enter(request, HTTP_RECEIVING);
     return request->header_bytes <= HTTP_MAX_HEADERS ? length : 0;

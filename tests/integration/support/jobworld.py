@@ -63,8 +63,9 @@ class Work:
     def record(self):
         """Without its parameters, which may be megabytes."""
         return self.world.database.value("""
-            select to_jsonb(r) from (select (jsonb_populate_record(j, '{"params": {}}')).* from cxsink.jobs j
-                                     where id = %s) r""", (self.id,))
+            select to_jsonb(r) from (select id, state, step, attempt, failures, lease_losses, idempotency_key, remote_id,
+                                            progress, attempts, cancel_requested, result, error, finished_at
+                                     from cxsink.jobs where id = %s) r""", (self.id,))
 
     def seen(self, method=None, path=""):
         return [r for r in self.world.far.seen(method, path) if r["headers"].get("X-Request-Id") == self.trace]

@@ -266,9 +266,12 @@ static void test_broken_connections(void **state)
         {.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", .close = true},
         {.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nha", .reset = true},
         {.bytes = "nonsense\r\n\r\n", .close = true},
+        {.bytes = "HTTP/1.1 200 OK\r\n", .close = true},
+        {.bytes = "HTTP/1.1 204 No Content\r\nServer: x\r\n", .close = true},
+        {.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", .reset = true},
         {.bytes = OK_REPLY}};
-    serve(f, replies, 6);
-    for (int i = 0; i < 5; i++) {
+    serve(f, replies, 9);
+    for (int i = 0; i < 8; i++) {
         struct caller c = get(f);
         assert_int_equal(c.response.code, STATUS_UNAVAILABLE);
         assert_int_equal(c.response.body_length, 0);
