@@ -85,7 +85,7 @@ lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
 
 .PHONY: all help demo check check-sanitized valgrind soak bench bench-micro bench-schema bench-sink \
-        bench-stream install clean format unit unit-build fuzz fuzz-build integration packages
+        bench-queue bench-stream install clean format unit unit-build fuzz fuzz-build integration packages
 .DELETE_ON_ERROR:
 all: $(BUILD)/cxsink $(BUILD)/cxsink-sim $(or $(helper),no-helper)
 no-helper:
@@ -236,7 +236,7 @@ bench-micro: $(micro:%=$(BUILD)/bench/bench_%)
 # Beside Ajv and Blaze, where npm and the data are there.
 bench-schema: $(BUILD)/bench/bench_schema
 	@CXSINK_BUILD=$(BUILD) $(python) tests/bench/schema.py
-bench-sink bench-stream: bench-%: $(BUILD)/bench/bench_%
+bench-queue bench-sink bench-stream: bench-%: $(BUILD)/bench/bench_%
 	@$<
 
 # The daemon under valgrind through everything that happens to it; ten million events (SOAK_EVENTS).
@@ -272,7 +272,7 @@ help:
 	@echo "make packages   installs what 'make' needs"
 	@echo "make unit | integration | check-sanitized   parts of check (TESTS=... for pytest)"
 	@echo "make bench      the measurements (BENCH=... chooses)"
-	@echo "make bench-micro | bench-sink | bench-stream   one part alone"
+	@echo "make bench-micro | bench-queue | bench-sink | bench-stream   one part alone"
 	@echo "make bench-schema   parsing and validating beside Ajv and Blaze"
 	@echo "make fuzz       looks for inputs that break something (FUZZ_SECONDS=60 in all, FUZZ=names)"
 	@echo "make valgrind   leaks and invalid accesses;  make soak   10 million events (SOAK_EVENTS=...)"

@@ -44,10 +44,12 @@ COMMENT ON TABLE cxsink.jobs IS
     'REST jobs: queued, at work, and finished ones until their retention ends';
 COMMENT ON COLUMN cxsink.jobs.step IS 'where the kind''s own machine stands; empty: not begun';
 COMMENT ON COLUMN cxsink.jobs.progress IS 'what the kind remembers between its steps';
--- What may be leased, in the order of leasing.
+-- What may be leased, in the order of leasing; and when something is due. Two predicates for one
+-- set: statements name the one whose index they mean, also where the server has no statistics yet.
 CREATE INDEX jobs_waiting ON cxsink.jobs (action, priority DESC, run_at)
     WHERE leased_by IS NULL AND finished_at IS NULL;
-CREATE INDEX jobs_due ON cxsink.jobs (run_at) WHERE leased_by IS NULL AND finished_at IS NULL;
+CREATE INDEX jobs_due ON cxsink.jobs (run_at)
+    WHERE leased_by IS NULL AND state IN ('queued', 'polling');
 CREATE INDEX jobs_leased ON cxsink.jobs (leased_by) WHERE leased_by IS NOT NULL;
 CREATE INDEX jobs_finished ON cxsink.jobs (state, finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX jobs_scheduled ON cxsink.jobs (schedule_id)

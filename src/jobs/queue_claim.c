@@ -48,7 +48,9 @@ enum {
 };
 
 // Each action's first ones, then the first of them all: a long queue of actions that are not asked
-// for is never read. More candidates than are wanted, since others may be locking them.
+// for is never read. More candidates than are wanted, since others may be taking them; they are
+// looked at again when they are locked, in words that fit the primary key's index alone. One row at
+// least, with how many candidates there were, and in how long the next job becomes due.
 static const char claim_sql[] =
     "WITH w AS (SELECT * FROM unnest($2::text[], $3::text[]) AS w(action, kind)),"
     " c AS MATERIALIZED (SELECT c.* FROM w CROSS JOIN LATERAL"
@@ -56,8 +58,8 @@ static const char claim_sql[] =
     " AND finished_at IS NULL AND run_at <= now() ORDER BY priority DESC, run_at LIMIT $4::bigint "
     "* 4) c"
     " ORDER BY priority DESC, run_at LIMIT $4::bigint * 4),"
-    " p AS (SELECT j.id FROM c JOIN cxsink.jobs j ON j.id = c.id WHERE j.leased_by IS NULL"
-    " AND j.finished_at IS NULL AND j.run_at <= now()"
+    " p AS (SELECT j.id FROM c JOIN cxsink.jobs j ON j.id = c.id"
+    " WHERE num_nulls(j.leased_by, j.finished_at) = 2 AND j.run_at + interval '0' <= now()"
     " ORDER BY c.priority DESC, c.run_at LIMIT $4::bigint FOR UPDATE OF j SKIP LOCKED),"
     " u AS (UPDATE cxsink.jobs j SET leased_by = $1::uuid, lease = j.lease + 1,"
     " leased_until = now() + $5::bigint * interval '1 microsecond', kind = w.kind,"
@@ -69,7 +71,7 @@ static const char claim_sql[] =
     " FROM p, w WHERE j.id = p.id AND w.action = j.action RETURNING j.*)"
     " SELECT u.*, (SELECT count(*) FROM c), (SELECT"
     " ceil(date_part('epoch', min(run_at) - now()) * 1000000)::bigint FROM cxsink.jobs"
-    " WHERE leased_by IS NULL AND finished_at IS NULL AND run_at > now())"
+    " WHERE leased_by IS NULL AND state IN ('queued', 'polling') AND run_at > now())"
     " FROM (VALUES (1)) one LEFT JOIN (SELECT " COLUMNS
     " AS sent_before, priority, run_at FROM u) u ON true"
     " ORDER BY u.priority DESC, u.run_at";

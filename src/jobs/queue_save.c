@@ -49,7 +49,7 @@ static const char save_sql[] =
     " run_at = CASE WHEN s.release IS NULL THEN j.run_at"
     " ELSE now() + s.release * interval '1 microsecond' END,"
     " finished_at = CASE WHEN s.state IN ('succeeded', 'failed', 'cancelled') THEN now() END"
-    " FROM s WHERE j.id = s.id AND j.leased_by = $1::uuid AND j.lease = s.lease"
+    " FROM s WHERE j.id = s.id AND j.leased_by IS NOT DISTINCT FROM $1::uuid AND j.lease = s.lease"
     " AND j.last_save IS DISTINCT FROM s.token"
     " RETURNING s.n, j.id, j.action, j.finished_at, s.notification),"
     " o AS (INSERT INTO cxsink.job_notifications (job_id, action, body)"

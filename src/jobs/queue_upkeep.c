@@ -261,7 +261,8 @@ static const char counts_sql[] =
     " UNION ALL SELECT state, NULL, count(*) FROM cxsink.jobs WHERE finished_at IS NOT NULL"
     " GROUP BY 1"
     " UNION ALL SELECT NULL, NULL, (date_part('epoch', now() - min(run_at)) * 1000000)::bigint"
-    " FROM cxsink.jobs WHERE leased_by IS NULL AND finished_at IS NULL AND run_at <= now()"
+    " FROM cxsink.jobs WHERE leased_by IS NULL AND state IN ('queued', 'polling')"
+    " AND run_at <= now()"
     " ORDER BY 2, 1";
 
 static bool counts_wanted(struct queue *queue)

@@ -113,7 +113,11 @@ void migrate_print(struct buf *out)
         "-- GRANT SELECT ON cxsink.migrations, cxsink.stream_state TO cxsink;\n"
         "-- GRANT SELECT, INSERT, UPDATE, DELETE ON cxsink.dead_letters, cxsink.stream_lanes"
         " TO cxsink;\n"
+        "-- GRANT SELECT, INSERT, UPDATE, DELETE ON cxsink.jobs, cxsink.job_locks,"
+        " cxsink.job_notifications, cxsink.job_schedules TO cxsink;\n"
         "-- GRANT SELECT, INSERT, UPDATE ON public.cxone_events TO cxsink;\n"
+        "-- And for applications that queue jobs:\n"
+        "-- GRANT USAGE ON SCHEMA cxsink TO app; GRANT INSERT ON cxsink.jobs TO app;\n"
         "COMMIT;\n");
 }
 

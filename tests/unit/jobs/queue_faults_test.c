@@ -159,10 +159,13 @@ static void test_needs_a_person(void **state)
         struct fixture *f = fixture_create();
         worker_close(worker_start(f, 0)); // migrates
         f->workers[0].ups = f->workers[0].wakes = 0;
-        run_sql(f, "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'weak') THEN"
-                   " CREATE ROLE weak LOGIN; END IF; END $$;"
-                   "GRANT USAGE ON SCHEMA cxsink TO weak;"
-                   "GRANT ALL ON ALL TABLES IN SCHEMA cxsink TO weak");
+        run_sql(f,
+                "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'weak') THEN"
+                " CREATE ROLE weak LOGIN; END IF; END $$;"
+                "GRANT USAGE ON SCHEMA cxsink TO weak;"
+                "GRANT SELECT ON cxsink.migrations TO weak; GRANT SELECT, INSERT, UPDATE, DELETE ON"
+                " cxsink.dead_letters, cxsink.stream_lanes, cxsink.jobs, cxsink.job_locks,"
+                " cxsink.job_notifications, cxsink.job_schedules TO weak");
         char *admin = mem_strdup(f->dsn);
         snprintf(f->dsn + strlen(f->dsn), sizeof(f->dsn) - strlen(f->dsn), " user=weak");
         struct worker *w = worker_start(f, 0);

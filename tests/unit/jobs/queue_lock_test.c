@@ -80,7 +80,7 @@ static void test_many_locks_at_once(void **state)
     run_sql(f, "SELECT cxsink.enqueue('one', '{}', 'j')");
     struct job *job = claim_one(w);
     for (int i = 0; i < 40; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof(key), "k%d", i);
         queue_lock(w->queue, job->id, key, on_lock, f);
     }
