@@ -19,56 +19,6 @@ static struct worker *w;
 static struct drop *drop;
 static char dir[40];
 
-// --- a reader of jobs that knows ids and actions only ------------------------------------------
-#include "json/tape.h"
-static char *member(struct tape *t, uint32_t o, const char *name)
-{
-    size_t n;
-    uint32_t v = tape_member(t, o, name, strlen(name), tape_hash(name, strlen(name)));
-    if (v == TAPE_NONE)
-        return NULL;
-    const char *p = tape_string(t, v, &n);
-    return mem_strndup(p, n);
-}
-bool submissions_parse(const struct config *config, const char *d, const char *text, size_t length,
-                       struct submissions *out, struct job_faults *faults)
-{
-    struct tape t;
-    tape_init(&t, 0);
-    (void)d, (void)config;
-    if (!tape_parse(&t, text, length)) {
-        job_faults_add(faults, "", "no JSON");
-        tape_deinit(&t);
-        return false;
-    }
-    out->items = mem_zalloc(1000 * sizeof(*out->items));
-    bool list = t.tokens[0].kind == TAPE_ARRAY;
-    for (uint32_t i = list ? 1 : 0; i < t.tokens[0].next; i = t.tokens[i].next) {
-        struct submission *sub = &out->items[out->count++];
-        char at[32] = "", *a = member(&t, i, "action");
-        if (list)
-            snprintf(at, sizeof(at), "/%zu", out->count - 1);
-        sub->id = member(&t, i, "id");
-        sub->has_id = sub->id != NULL;
-        sub->params = mem_strdup("{}");
-        if (a == NULL)
-            job_faults_add(faults, at, "no action");
-        else if (strcmp(a, "nine") == 0)
-            job_faults_add(faults, "/2/action", "unknown");
-        free(a);
-    }
-    tape_deinit(&t);
-    return faults->count == 0;
-}
-void submissions_free(struct submissions *s)
-{
-    for (size_t i = 0; i < s->count; i++) {
-        free(s->items[i].id);
-        free(s->items[i].params);
-    }
-    free(s->items);
-}
-
 // --- files ---------------------------------------------------------------------------------------
 
 // Good for the next three calls.
