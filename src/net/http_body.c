@@ -13,14 +13,26 @@
 
 // --- a slice after the other ---
 
+static void enter_source(struct http_request *request)
+{
+    request->client->inside++;
+    request->in_source = true;
+}
+
+static void leave_source(struct http_request *request)
+{
+    request->client->inside--;
+    request->in_source = false;
+}
+
 static bool take_slice(struct http_request *request, size_t size)
 {
     uint64_t left = request->body_length - request->taken;
     size_t room = left < size ? (size_t)left : size;
     char *slice = buf_reserve(&request->slice, room);
-    request->client->inside++;
+    enter_source(request);
     size_t n = request->source.read(request->source.owner, slice, room);
-    request->client->inside--;
+    leave_source(request);
     request->source_failed = n == 0 || n > room;
     if (request->source_failed || request->fn == NULL) // cancelled
         return false;
@@ -99,9 +111,9 @@ bool http_body_rewind(struct http_request *request)
         return true;
     if (source->rewind == NULL || request->fn == NULL)
         return false;
-    request->client->inside++;
+    enter_source(request);
     bool done = source->rewind(source->owner);
-    request->client->inside--;
+    leave_source(request);
     request->taken = 0;
     return done && request->fn != NULL;
 }

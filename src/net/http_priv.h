@@ -101,7 +101,7 @@ struct http_request {
     struct http_source source;
     uint64_t body_length, taken, uploaded; // taken: from `source`
     struct buf slice;                      // taken, and not yet given to libcurl
-    bool source_failed, paused;
+    bool in_source, source_failed, paused;
     curl_socket_t sender; // that the body is being sent over; CURL_SOCKET_BAD: not known yet
 
     size_t header_bytes;

@@ -177,7 +177,8 @@ void http_request_cancel(struct http_request **pointer)
     if (request == NULL)
         return;
     *pointer = NULL;
-    if (request->client->inside == 0 || !request->running) {
+    bool by_libcurl = request->client->inside > 0 && request->running;
+    if (!by_libcurl && !request->in_source) {
         reap(request);
         return;
     }

@@ -21,7 +21,7 @@ struct maker {
     uint64_t turn;
     struct loop *loop;
     void (*on_read)(struct maker *maker);
-    bool short_end, cannot_rewind;
+    bool short_end, cannot_rewind, cancels_in_rewind;
     struct caller *caller;
 };
 
@@ -49,6 +49,8 @@ static bool back(void *owner)
     struct maker *m = owner;
     m->rewinds++;
     m->at = m->sum = 0;
+    if (m->cancels_in_rewind)
+        http_request_cancel(&m->caller->request);
     return !m->cannot_rewind;
 }
 
@@ -393,6 +395,36 @@ static void test_source_cancels_and_starts_others(void **state)
     assert_null(callers[1].request);
 }
 
+static void test_rewind_cancels_its_own_request(void **state)
+{
+    struct fixture *f = *state;
+    static const struct fake_reply dies[] = {
+        {.bytes = OK_REPLY}, {.bytes = "", .early = 1 << 20, .reset = true}, {.bytes = OK_REPLY}};
+    static const struct fake_reply redirects[] = {
+        {.bytes = OK_REPLY},
+        {.bytes = "HTTP/1.1 307 x\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n"},
+        {.bytes = OK_REPLY}};
+    for (int kind = 0; kind < 2; kind++) {
+        serve(f, kind == 0 ? dies : redirects, 3);
+        get(f);
+        struct caller caller = {0};
+        struct maker m;
+        maker_init(&m, f, LENGTH);
+        m.cancels_in_rewind = true;
+        m.caller = &caller;
+        struct http_options options = post(&m);
+        options.redirects = 1;
+        start(f, &caller, &options);
+        while (caller.request != NULL)
+            loop_turn(f->loop, true);
+        turn_a_little(f);
+        assert_int_equal(m.rewinds, 1);
+        assert_int_equal(caller.calls, 0);
+        assert_int_equal(get(f).response.status, 200);
+        fake_stop(&f->server);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +442,7 @@ int main(void)
         TEST(test_new_connection_that_breaks_is_not_tried_again),
         TEST(test_source_cancels_its_own_request),
         TEST(test_source_cancels_and_starts_others),
+        TEST(test_rewind_cancels_its_own_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
