@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "core/buf.h"
+#include "json/lookup.h"
 #include "json/number.h"
 #include "json/tape.h"
 #include "json/text.h"
@@ -23,7 +24,8 @@
 static const char help[] =
     "usage: cxsink status [-c FILE | --runtime-dir DIR] [--json]\n"
     "\n"
-    "Shows what the running daemon is doing: streams, lag, spool, database.\n"
+    "Shows what the running daemon is doing: streams, lag, spool, database,\n"
+    "jobs and the breakers of their APIs.\n"
     "\n"
     "  -c, --config FILE      the daemon's configuration (tells its runtime_dir)\n"
     "      --runtime-dir DIR  where its control.sock is, without reading a configuration\n"
@@ -75,17 +77,11 @@ static const char *ask(int fd, struct buf *answer)
 
 // --- showing ---
 
-static uint32_t member(const struct tape *tape, uint32_t object, const char *name)
-{
-    size_t n = strlen(name);
-    return object == TAPE_NONE ? TAPE_NONE : tape_member(tape, object, name, n, tape_hash(name, n));
-}
-
 // Text of a string member; `room` holds it. "" when it is null or missing.
 static const char *text_of(const struct tape *tape, uint32_t object, const char *name, char *room,
                            size_t size)
 {
-    uint32_t i = member(tape, object, name);
+    uint32_t i = lookup_member(tape, object, name);
     room[0] = '\0';
     if (i == TAPE_NONE || tape->tokens[i].kind != TAPE_STRING ||
         tape->tokens[i].end - tape->tokens[i].start > size)
@@ -96,7 +92,7 @@ static const char *text_of(const struct tape *tape, uint32_t object, const char 
 
 static double number_of(const struct tape *tape, uint32_t object, const char *name)
 {
-    uint32_t i = member(tape, object, name);
+    uint32_t i = lookup_member(tape, object, name);
     double value = 0;
     if (i == TAPE_NONE || tape->tokens[i].kind != TAPE_NUMBER)
         return 0;
@@ -146,23 +142,62 @@ static void print_reasons(const struct tape *tape, uint32_t reasons)
     }
 }
 
+static void print_apis(const struct tape *tape, uint32_t apis)
+{
+    char name[128], breaker[32];
+    for (uint32_t n = 0; apis != TAPE_NONE; n++) {
+        uint32_t a = tape_element(tape, apis, n);
+        if (a == TAPE_NONE)
+            break;
+        printf("  api %-14s breaker %s", text_of(tape, a, "name", name, sizeof(name)),
+               text_of(tape, a, "breaker", breaker, sizeof(breaker)));
+        if (number_of(tape, a, "open_for_seconds") > 0)
+            printf(" for %.1f s more", number_of(tape, a, "open_for_seconds"));
+        printf(", %.0f requests in flight, %.0f waiting", number_of(tape, a, "in_flight"),
+               number_of(tape, a, "waiting"));
+        if (number_of(tape, a, "held_for_seconds") > 0)
+            printf(", held back for %.1f s", number_of(tape, a, "held_for_seconds"));
+        putchar('\n');
+    }
+}
+
+static void print_jobs(const struct tape *tape, uint32_t jobs)
+{
+    static const char *const states[] = {"queued",    "running", "polling",
+                                         "succeeded", "failed",  "cancelled"};
+    char text[1024];
+    uint32_t counts = lookup_member(tape, jobs, "states");
+    if (jobs == TAPE_NONE)
+        return;
+    printf("jobs     ");
+    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+        printf("%s %.0f %s", i > 0 ? "," : "", number_of(tape, counts, states[i]), states[i]);
+    printf("; %.0f leased here\n", number_of(tape, jobs, "active"));
+    if (text_of(tape, jobs, "last_error", text, sizeof(text))[0] != '\0') {
+        printf("  the queue cannot be reached: ");
+        cli_print_plain(text, strlen(text), false);
+        putchar('\n');
+    }
+    print_apis(tape, lookup_member(tape, jobs, "apis"));
+}
+
 static void print_status(const struct tape *tape)
 {
     char text[1024];
-    uint32_t ready = member(tape, 0, "ready");
+    uint32_t ready = lookup_member(tape, 0, "ready");
     bool is_ready = ready != TAPE_NONE && tape->tokens[ready].kind == TAPE_TRUE;
     printf("cxsink %s", text_of(tape, 0, "version", text, sizeof(text)));
     printf(", process %.0f, since %s: %s\n", number_of(tape, 0, "pid"),
            text_of(tape, 0, "started_at", text, sizeof(text)), is_ready ? "ready" : "NOT READY");
-    print_reasons(tape, member(tape, 0, "reasons"));
-    print_streams(tape, member(tape, 0, "streams"));
-    uint32_t spool = member(tape, 0, "spool");
+    print_reasons(tape, lookup_member(tape, 0, "reasons"));
+    print_streams(tape, lookup_member(tape, 0, "streams"));
+    uint32_t spool = lookup_member(tape, 0, "spool");
     printf("\nspool     %.0f events, ", number_of(tape, spool, "events"));
     print_bytes(number_of(tape, spool, "bytes"));
     printf(" of ");
     print_bytes(number_of(tape, spool, "max_bytes"));
     printf(", oldest %.1f s\n", number_of(tape, spool, "oldest_seconds"));
-    uint32_t database = member(tape, 0, "database");
+    uint32_t database = lookup_member(tape, 0, "database");
     printf("database  %s", text_of(tape, database, "state", text, sizeof(text)));
     printf(", %.0f of %.0f connections; %.0f inserted, %.0f updated, %.0f unchanged, "
            "%.0f dead letters, %.0f retries\n",
@@ -170,6 +205,7 @@ static void print_status(const struct tape *tape)
            number_of(tape, database, "inserted"), number_of(tape, database, "updated"),
            number_of(tape, database, "unchanged"), number_of(tape, database, "dead_letters"),
            number_of(tape, database, "retries"));
+    print_jobs(tape, lookup_member(tape, 0, "jobs"));
 }
 
 static int show(const char *dir, bool json)

@@ -6,6 +6,7 @@
 #include "core/mem.h"
 #include "jobs/drop.h"
 #include "jobs_priv.h"
+#include "json/lookup.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,15 +33,11 @@ static size_t add_remembered(const struct job *job, struct tape *tape, char **ow
     if (job->progress == NULL || !tape_parse(tape, job->progress, strlen(job->progress)))
         return n;
     for (size_t i = 0; i < N_REMEMBERED; i++) {
-        const char *name = remembered[i];
-        size_t length;
-        uint32_t at = tape_member(tape, 0, name, strlen(name), tape_hash(name, strlen(name)));
-        if (at == TAPE_NONE)
-            continue;
-        bool is_text = tape->tokens[at].kind == TAPE_STRING;
-        const char *text = is_text ? tape_string(tape, at, &length) : tape_raw(tape, at, &length);
-        owned[i] = mem_strndup(text, length);
-        fields[n++] = (struct jobs_audit_field){name, owned[i]};
+        uint32_t at = lookup_member(tape, 0, remembered[i]);
+        bool is_text = at != TAPE_NONE && tape->tokens[at].kind == TAPE_STRING;
+        owned[i] = is_text ? lookup_text(tape, at) : lookup_raw(tape, at);
+        if (owned[i] != NULL)
+            fields[n++] = (struct jobs_audit_field){remembered[i], owned[i]};
     }
     return n;
 }

@@ -3,6 +3,7 @@
 // its end.
 #include "core/mem.h"
 #include "jobs_priv.h"
+#include "json/lookup.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,20 +98,14 @@ static void count(const struct run *run, enum job_state state)
     metric_observe(METRIC_JOB_SECONDS, seconds, (double)(took > 0 ? took : 0) / 1e6, 1);
 }
 
-// The sentence in {"message": "..."}; NULL: there is none.
+// The sentence in {"message": "..."}; NULL: there is none. Owned.
 static char *message_of(struct buf *error)
 {
     struct tape tape;
     char *text = NULL;
     tape_init(&tape, 0);
-    if (tape_parse(&tape, buf_text(error), error->len)) {
-        uint32_t at = tape_member(&tape, 0, "message", 7, tape_hash("message", 7));
-        size_t length;
-        if (at != TAPE_NONE && tape.tokens[at].kind == TAPE_STRING) {
-            const char *raw = tape_string(&tape, at, &length);
-            text = mem_strndup(raw, length < 500 ? length : 500);
-        }
-    }
+    if (tape_parse(&tape, buf_text(error), error->len))
+        text = lookup_text(&tape, lookup_member(&tape, 0, "message"));
     tape_deinit(&tape);
     return text;
 }

@@ -85,3 +85,17 @@ def test_jobs_without_streams(database, far, make_daemon):
     wait.until(lambda: d.status()["jobs"]["states"]["succeeded"] == 1, 20, "the counts are looked at")
     assert d.metrics()['cxsink_jobs_finished_total{action="ticket",state="succeeded"}'] == 1
     assert d.stop() == 0
+
+
+def test_status_shows_jobs_and_breakers(database, far, make_daemon, cxsink):
+    d = start(make_daemon, database, far,
+              apis={"cxone": {"breaker": {"failures": 1, "reset": "60s"}}})
+    far.script("POST", "invocations$", farside.answer(503))
+    farside.enqueue(database, "ticket", {"inputs": {}})
+    wait.until(lambda: "breaker.open" in d.audit_events(), 20,
+               "the breaker is open")
+    wait.until(lambda: d.status()["jobs"]["states"]["queued"] == 1, 20, "the counts are looked at")
+    text = cxsink("status", "-c", d.path).stdout
+    assert "1 queued, 0 running" in text
+    assert "api cxone          breaker open for " in text
+    assert d.metrics()['cxsink_breaker_state{api="cxone"}'] == 2
