@@ -262,6 +262,8 @@ install: all
 	sed 's,/usr/\(bin\|share\)/cxsink,$(PREFIX)/\1/cxsink,' systemd/cxsink.service \
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/cxsink.service
 	install -D -m 0644 config/cxsink.json $(DESTDIR)$(PREFIX)/share/cxsink/cxsink.json
+	install -D -m 0644 config/cxsink-jobs.json $(DESTDIR)$(PREFIX)/share/cxsink/cxsink-jobs.json
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/cxsink/jobs config/jobs/*
 	install -D -m 0644 config/settings.md $(DESTDIR)$(PREFIX)/share/cxsink/settings.md
 	install -D -m 0644 config/cxsink.schema.json $(DESTDIR)$(PREFIX)/share/cxsink/cxsink.schema.json
 	install -D -m 0644 config/schemas/cxone-event.json \

@@ -12,8 +12,9 @@ struct config;
 
 // One job, checked. Texts are owned.
 struct submission {
-    size_t place; // in its text: index in the array, or line, from 0
-    char *id;     // given, or made: a UUID
+    size_t place;      // in its text: index in the array, or line, from 0
+    bool is_duplicate; // of an earlier one, and about to be dropped
+    char *id;          // given, or made: a UUID
     bool has_id;
     size_t action; // index into config.jobs.actions
     // JSON object: the members that are not common to every job; paths are absolute, the code of a
@@ -29,6 +30,7 @@ struct submission {
 struct submissions {
     struct submission *items;
     size_t count;
+    bool partial; // others were faulty: that one is not there says nothing
 };
 
 // Reads one job, an array of jobs, or NDJSON. `dir` is where relative paths of files start (NULL:
@@ -37,6 +39,9 @@ struct submissions {
 // is none. STATUS_INVALID texts are one fault with pointer "" that says line and column.
 bool submissions_parse(const struct config *config, const char *dir, const char *text,
                        size_t length, struct submissions *out_r, struct job_faults *faults);
+// The jobs of jobs.queue that have no fault; the pointers of faults begin with the job's place.
+void submissions_parse_configured(const struct config *config, struct submissions *out_r,
+                                  struct job_faults *faults);
 void submissions_free(struct submissions *submissions);
 
 // The same check for parameters that stand in the queue (queued by SQL, or by another

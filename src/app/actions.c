@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "jobs/sandbox.h"
 #include "jobs/semver.h"
+#include "jobs/submission.h"
 
 #include <stdlib.h>
 
@@ -43,4 +44,18 @@ void actions_check_helper(const struct config *config, struct config_faults *fau
             add_fault(faults, action, "kind", st.detail);
         return;
     }
+}
+
+void actions_check_queue(const struct config *config, struct config_faults *faults)
+{
+    struct submissions jobs;
+    struct job_faults own = {0};
+    submissions_parse_configured(config, &jobs, &own);
+    for (size_t i = 0; i < own.count; i++) {
+        char *pointer = mem_printf("/jobs/queue%s", own.items[i].pointer);
+        config_faults_add(faults, 0, pointer, "%s", own.items[i].message);
+        free(pointer);
+    }
+    submissions_free(&jobs);
+    job_faults_free(&own);
 }

@@ -29,10 +29,14 @@ static const char help[] =
 
 static void print_summary(const struct config *config, bool connect)
 {
-    printf("%s: %zu stream%s, %zu table%s, %zu credential%s: all is well%s\n", config->path,
-           config->n_streams, config->n_streams == 1 ? "" : "s", config->n_tables,
-           config->n_tables == 1 ? "" : "s", config->n_auth, config->n_auth == 1 ? "" : "s",
-           connect ? ", and the servers answer" : "");
+    printf("%s: %zu stream%s, %zu table%s, %zu credential%s", config->path, config->n_streams,
+           config->n_streams == 1 ? "" : "s", config->n_tables, config->n_tables == 1 ? "" : "s",
+           config->n_auth, config->n_auth == 1 ? "" : "s");
+    if (config->jobs.enabled)
+        printf(", %zu action%s, %zu job%s", config->jobs.n_actions,
+               config->jobs.n_actions == 1 ? "" : "s", config->jobs.n_queue,
+               config->jobs.n_queue == 1 ? "" : "s");
+    printf(": all is well%s\n", connect ? ", and the servers answer" : "");
 }
 
 static int check(const char *path, bool connect, bool json)
@@ -45,6 +49,7 @@ static int check(const char *path, bool connect, bool json)
         addresses_check(config, &faults);
         actions_check(config, &faults);
         actions_check_helper(config, &faults);
+        actions_check_queue(config, &faults);
     }
     size_t unreachable = 0;
     if (faults.count == 0 && connect)

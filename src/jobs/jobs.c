@@ -244,26 +244,20 @@ static void on_enqueued(void *owner, const struct status *st, size_t n_new)
         log_info(NULL, "jobs: %zu of the configuration queued", n_new);
 }
 
-// One list of all of them, so that they are queued in one transaction, and schedules that are not
-// there any more can be told.
+// In one transaction, so that schedules that are not there any more can be told. One that is faulty
+// keeps nothing else from the queue.
 static void enqueue_configured(struct jobs *jobs)
 {
     const struct config *config = jobs->config->config;
-    struct submissions all = {0};
+    struct submissions all;
     struct job_faults faults = {0};
-    struct buf text = {0};
-    buf_append_text(&text, "[");
-    for (size_t i = 0; i < config->jobs.n_queue; i++)
-        buf_printf(&text, "%s%s", i > 0 ? "," : "", config->jobs.queue[i].text);
-    buf_append_text(&text, "]");
-    if (submissions_parse(config, config->dir, text.data, text.len, &all, &faults))
-        queue_enqueue(jobs->queue, config, &all, "config", on_enqueued, jobs);
+    submissions_parse_configured(config, &all, &faults);
+    queue_enqueue(jobs->queue, config, &all, "config", on_enqueued, jobs);
     for (size_t i = 0; i < faults.count; i++)
-        log_error(NULL, "jobs: /jobs/queue%s: %s", faults.items[i].pointer,
+        log_error(NULL, "jobs: /jobs/queue%s: %s; not queued", faults.items[i].pointer,
                   faults.items[i].message);
     submissions_free(&all);
     job_faults_free(&faults);
-    buf_deinit(&text);
 }
 
 // --- life ---

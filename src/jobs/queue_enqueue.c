@@ -16,6 +16,7 @@ struct enqueue {
     struct params jobs, schedules, all;
     size_t n_jobs, n_schedules, n_new;
     bool is_config;
+    bool removes; // schedules that are not among these
     queue_enqueue_fn fn;
 };
 
@@ -192,6 +193,7 @@ void queue_enqueue(struct queue *queue, const struct config *config, const struc
     e->item.owner = owner;
     e->fn = fn;
     e->is_config = strcmp(source, "config") == 0;
+    e->removes = e->is_config && !jobs->partial;
     for (size_t i = 0; i < jobs->count; i++)
         e->n_schedules += is_schedule(&jobs->items[i]);
     e->n_jobs = jobs->count - e->n_schedules;
@@ -230,7 +232,7 @@ static void send_enqueue(struct queue *queue)
         queue_send(queue, &part_enqueue, jobs_sql, &e->jobs);
     if (e->n_schedules > 0)
         queue_send(queue, &part_enqueue, schedules_sql, &e->schedules);
-    if (e->is_config)
+    if (e->removes)
         queue_send(queue, &part_enqueue, remove_sql, &e->all);
     else if (e->n_jobs + e->n_schedules == 0)
         queue_send(queue, &part_enqueue, "SELECT WHERE false", NULL);

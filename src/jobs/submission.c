@@ -89,8 +89,10 @@ static void read_params(struct reading *r, const struct tape *tape, uint32_t obj
     buf_deinit(&text);
 }
 
+// Keeps it when nothing is wrong with it.
 static void read_job(struct reading *r, const struct tape *tape, uint32_t object)
 {
+    size_t before = r->faults->count;
     struct submission s = {.place = r->place, .action = CONFIG_NONE};
     struct job_faults own = {0};
     if (tape->tokens[object].kind != TAPE_OBJECT) {
@@ -102,7 +104,10 @@ static void read_job(struct reading *r, const struct tape *tape, uint32_t object
     hand_on(r, r->tape_prefix, &own);
     if (s.action != CONFIG_NONE)
         read_params(r, tape, object, &s);
-    keep(r, &s);
+    if (r->faults->count == before && before < JOB_FAULTS_MAX)
+        keep(r, &s);
+    else
+        submission_deinit(&s);
 }
 
 void submission_check_params(const struct config_action *action, const struct tape *params,
@@ -229,20 +234,36 @@ static int by_id(const void *a, const void *b)
     return order != 0 ? order : (*x > *y) - (*x < *y);
 }
 
-static void find_duplicates(struct reading *r)
+static void remove_item(struct submissions *out, size_t i)
 {
-    const struct submissions *out = r->out;
-    const struct submission **sorted = mem_alloc((out->count + 1) * sizeof(*sorted));
+    submission_deinit(&out->items[i]);
+    memmove(&out->items[i], &out->items[i + 1], (out->count - i - 1) * sizeof(*out->items));
+    out->count--;
+}
+
+// The first of them stays.
+static void drop_duplicates(struct reading *r)
+{
+    struct submissions *out = r->out;
+    struct submission **sorted = mem_alloc((out->count + 1) * sizeof(*sorted));
+    size_t first = 0;
     for (size_t i = 0; i < out->count; i++)
         sorted[i] = &out->items[i];
     qsort(sorted, out->count, sizeof(*sorted), by_id);
     for (size_t i = 1; i < out->count; i++) {
         char pointer[32];
-        if (strcmp(sorted[i - 1]->id, sorted[i]->id) != 0)
+        if (strcmp(sorted[first]->id, sorted[i]->id) != 0) {
+            first = i;
             continue;
+        }
         snprintf(pointer, sizeof(pointer), "/%zu/id", sorted[i]->place);
         job_faults_add(r->faults, pointer, "another job has this id already: the one at /%zu",
-                       sorted[i - 1]->place);
+                       sorted[first]->place);
+        sorted[i]->is_duplicate = true;
+    }
+    for (size_t i = out->count; i > 0; i--) {
+        if (out->items[i - 1].is_duplicate)
+            remove_item(out, i - 1);
     }
     free(sorted);
 }
@@ -256,12 +277,34 @@ bool submissions_parse(const struct config *config, const char *dir, const char 
     size_t before = faults->count;
     *out_r = (struct submissions){0};
     read_text(&r, text, length);
-    if (faults->count == before)
-        find_duplicates(&r);
+    drop_duplicates(&r);
     if (faults->count == before)
         return true;
     submissions_free(out_r);
     return false;
+}
+
+void submissions_parse_configured(const struct config *config, struct submissions *out_r,
+                                  struct job_faults *faults)
+{
+    struct reading r = {.config = config, .dir = config->dir, .out = out_r, .faults = faults};
+    size_t before = faults->count;
+    struct tape tape;
+    *out_r = (struct submissions){0};
+    tape_init(&tape, 0);
+    for (size_t i = 0; i < config->jobs.n_queue; i++) {
+        const char *text = config->jobs.queue[i].text;
+        r.place = i;
+        snprintf(r.prefix, sizeof(r.prefix), "/%zu", i);
+        strcpy(r.tape_prefix, r.prefix);
+        if (tape_parse(&tape, text, strlen(text)))
+            read_job(&r, &tape, 0);
+        else // nested too deeply; the rest the configuration's parser has seen to
+            job_faults_add(faults, r.prefix, "%s", tape.error_message);
+    }
+    drop_duplicates(&r);
+    out_r->partial = faults->count > before;
+    tape_deinit(&tape);
 }
 
 void submissions_free(struct submissions *submissions)

@@ -269,6 +269,7 @@ def test_installation(build, workdir):
     prefix = workdir / "stage/opt/cxsink"
     installed = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
     assert {"bin/cxsink", "bin/cxsink-sim", "share/cxsink/cxsink.json", "share/cxsink/cxsink.schema.json",
+            "share/cxsink/cxsink-jobs.json", "share/cxsink/jobs/publish.json",
             "share/cxsink/schemas/cxone-event.json", "lib/systemd/system/cxsink.service"} <= installed
     assert [path.name for path in (workdir / "stage").iterdir()] == ["opt"]
     unit = (prefix / "lib/systemd/system/cxsink.service").read_text()

@@ -197,6 +197,25 @@ static void check_of_what_is_well(void **state)
     wrote(f->out, "2 streams, 1 table");
 }
 
+#define JOBS(timeout, action)                                                        \
+    "{'jobs': {'apis': {'x': {'base_url': 'https://h'}}, 'actions': {'t': {'kind': " \
+    "'configure', 'api': 'x', 'action_id': 'a'}}, 'queue': [\n"                      \
+    "{'id': 'a', 'action': 't', 'timeout_ms': " timeout "},\n"                       \
+    "{'id': 'b', 'action': '" action "', 'timeout_ms': 5}]}, " TABLES ", "           \
+    "'streams': {'main': {'url': 'ws://host/', 'table': 't'}}}"
+
+static void check_of_jobs(void **state)
+{
+    struct fixture *f = *state;
+    write_file(f->config, JOBS("5", "t"));
+    assert_int_equal(run(f, cli_check, "check -c CONFIG"), EXIT_DONE);
+    wrote(f->out, "1 table, 0 credentials, 1 action, 2 jobs: all is well\n");
+    write_file(f->config, JOBS("50000", "u"));
+    assert_int_equal(run(f, cli_check, "check -c CONFIG"), EXIT_CONFIG);
+    wrote(f->err, "cxsink.json:2: /jobs/queue/0/timeout_ms: must be a whole number");
+    wrote(f->err, "cxsink.json:3: /jobs/queue/1/action: the configuration allows no action \"u\"");
+}
+
 // Of the file, of a schema, of a certificate and of an address: all at once.
 static void check_tells_every_fault(void **state)
 {
@@ -236,6 +255,7 @@ int main(void)
         TEST(help),
         TEST(no_configuration),
         TEST(check_of_what_is_well),
+        TEST(check_of_jobs),
         TEST(check_tells_every_fault),
         TEST(load_of_what_is_not_there),
     };

@@ -331,7 +331,8 @@ static void test_unknown_outcome_of_enqueue(void **state)
     struct worker *w = worker_start(f, 0);
     struct submission items[] = {{.id = "a", .params = "{}"}, {.id = "b", .params = "{}"}};
     set_deaf(f, true);
-    queue_enqueue(w->queue, &f->config, &(struct submissions){items, 2}, "drop", on_enqueued, f);
+    queue_enqueue(w->queue, &f->config, &(struct submissions){.items = items, .count = 2}, "drop",
+                  on_enqueued, f);
     lose_the_answer(f);
     wait_until(f, f->enqueues == 1);
     assert_query(f, "SELECT count(*) FROM cxsink.jobs", "2");

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "config/load.h"
+#include "core/fsio.h"
 #include "core/mem.h"
 #include "core/uuid.h"
 #include "jobs/submission.h"
@@ -433,6 +434,85 @@ static void parameters_alone(void **state)
     tape_deinit(&tape);
 }
 
+// --- the configuration's own ---------------------------------------------------------------------
+
+// One that is faulty keeps nothing else from the queue.
+static void of_the_configuration(void **state)
+{
+    static char *const texts[] = {
+        "{\"id\":\"a\",\"action\":\"ticket\"}",
+        "{\"id\":\"b\",\"action\":\"ticket\",\"inputs\":{\"x\":[]}}",
+        "{\"id\":\"a\",\"action\":\"timeouts\",\"timeout_ms\":5}",
+        "{\"id\":\"c\",\"action\":\"scan\",\"file\":\"a.bin\",\"content_type\":"
+        "\"application/octet-stream\"}",
+    };
+    struct config_job queue[4];
+    struct config own = config;
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        queue[i] = (struct config_job){texts[i], 1};
+    own.dir = dir;
+    own.jobs.queue = queue;
+    own.jobs.n_queue = 4;
+    write_beside("a.bin", "x", 1);
+    submissions_parse_configured(&own, &jobs, &faults);
+    print_faults();
+    assert_int_equal(faults.count, 2);
+    assert_string_equal(faults.items[0].pointer, "/1/inputs/x");
+    assert_string_equal(faults.items[1].pointer, "/2/id");
+    assert_int_equal(jobs.count, 2);
+    assert_true(jobs.partial);
+    assert_string_equal(jobs.items[0].id, "a");
+    assert_int_equal(jobs.items[0].action, 0); // the first of the two
+    assert_string_equal(jobs.items[1].id, "c");
+    submissions_free(&jobs);
+    job_faults_free(&faults);
+    own.jobs.n_queue = 1;
+    submissions_parse_configured(&own, &jobs, &faults);
+    assert_int_equal(faults.count, 0);
+    assert_false(jobs.partial);
+    remove_beside("a.bin");
+}
+
+// The examples of config/, whole. Runs at the top of the source tree.
+static void the_examples(void **state)
+{
+    static const char *const names[] = {"invoke", "execute", "publish", "configure"};
+    static const size_t counts[] = {1, 2, 1, 1};
+    struct config_faults config_faults;
+    (void)state;
+    setenv("CXONE_CLIENT_ID", "id", 1);
+    setenv("CXONE_CLIENT_SECRET", "secret", 1);
+    setenv("CXSINK_PG_DSN", "", 1);
+    setenv("CXSINK_NOTIFY_SECRET", "secret", 1);
+    struct config *example = config_load("config/cxsink-jobs.json", &config_faults);
+    for (size_t i = 0; i < config_faults.count; i++)
+        print_message("  %s: %s\n", config_faults.items[i].pointer, config_faults.items[i].message);
+    assert_non_null(example);
+    char *place = mem_printf("%s/jobs", example->dir);
+    submissions_parse_configured(example, &jobs, &faults);
+    assert_int_equal(faults.count, 0);
+    assert_int_equal(jobs.count, 1);
+    for (size_t i = 0; i < 4; i++) {
+        struct buf text = {0};
+        struct status st;
+        char *path = mem_printf("%s/%s.json", place, names[i]);
+        assert_int_equal(fsio_read_file(path, 1 << 20, &text, &st), STATUS_OK);
+        submissions_free(&jobs);
+        submissions_parse(example, place, text.data, text.len, &jobs, &faults);
+        print_faults();
+        assert_int_equal(faults.count, 0);
+        assert_int_equal(jobs.count, counts[i]);
+        assert_string_equal(job_kind(example->jobs.actions[jobs.items[0].action].kind)->name,
+                            names[i]);
+        buf_deinit(&text);
+        free(path);
+    }
+    free(place);
+    config_free(&example);
+    config_faults_free(&config_faults);
+}
+
 // Cut and broken texts: faults, and nothing else (for the sanitizers).
 static void any_byte_changed(void **state)
 {
@@ -473,6 +553,8 @@ int main(void)
         with_dir(faults_are_bounded),
         with_dir(texts_are_bounded),
         with_dir(parameters_alone),
+        with_dir(of_the_configuration),
+        with_dir(the_examples),
         with_dir(any_byte_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
