@@ -4,6 +4,7 @@
 #ifndef CXSINK_CLI_OPTIONS_H
 #define CXSINK_CLI_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum cli_option_type {
@@ -21,11 +22,23 @@ struct cli_option {
     unsigned verbs; // bits of the verbs that take it; 0: all
 };
 
+// An entry of a table, of a struct's field.
+#define CLI_OPTION(struct_, name_, type_, field_)                                \
+    {                                                                            \
+        .name = name_, .type = type_, .offset = offsetof(struct struct_, field_) \
+    }
+#define CLI_CONFIG_OPTION(struct_, field_)                 \
+    {                                                      \
+        .name = "config", .letter = 'c', .type = CLI_TEXT, \
+        .offset = offsetof(struct struct_, field_)         \
+    }
+
 struct cli_options {
     const char *command;
     const char *help;
     const struct cli_option *list;
     size_t n;
+    bool arguments; // it takes what is no option, too
 };
 
 #define CLI_GO_ON (-1)

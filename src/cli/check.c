@@ -8,9 +8,9 @@
 #include "cli/check_priv.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/options.h"
 #include "core/log.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 static const char help[] =
@@ -26,6 +26,11 @@ static const char help[] =
     "\n"
     "Exit codes: 0 all is well; 69 the only faults are servers that cannot be reached;\n"
     "78 configuration fault.\n";
+
+struct check_request {
+    const char *path;
+    bool connect, json;
+};
 
 static void print_summary(const struct config *config, bool connect)
 {
@@ -69,36 +74,20 @@ static int check(const char *path, bool connect, bool json)
     return code;
 }
 
+static const struct cli_option list[] = {
+    CLI_CONFIG_OPTION(check_request, path),
+    CLI_OPTION(check_request, "connect", CLI_FLAG, connect),
+    CLI_OPTION(check_request, "json", CLI_FLAG, json),
+};
+static const struct cli_options options = {
+    .command = "check", .help = help, .list = list, .n = sizeof(list) / sizeof(list[0])};
+
 int cli_check(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"connect", no_argument, NULL, 'n'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    const char *path = NULL;
-    bool connect = false, json = false;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            path = optarg;
-            break;
-        case 'n':
-            connect = true;
-            break;
-        case 'j':
-            json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_DONE;
-        default:
-            return cli_usage_error("check", "wrong option");
-        }
-    }
-    if (optind < argc)
-        return cli_usage_error("check", "takes no argument \"%s\"", argv[optind]);
+    struct check_request request = {0};
+    int code = cli_options_read(&options, argc, argv, &request);
+    if (code != CLI_GO_ON)
+        return code;
     log_init(LOG_TARGET_TEXT, LOG_LEVEL_ERROR);
-    return check(cli_config_path(path), connect, json);
+    return check(cli_config_path(request.path), request.connect, request.json);
 }

@@ -3,6 +3,7 @@
 #include "app/daemon.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/options.h"
 #include "core/buf.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -203,55 +204,22 @@ static int run(const struct dead_request *request)
     return code;
 }
 
-static const struct option options[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"stream", required_argument, NULL, 's'},
-    {"reason", required_argument, NULL, 'r'},
-    {"since", required_argument, NULL, 'f'},
-    {"until", required_argument, NULL, 't'},
-    {"limit", required_argument, NULL, 'n'},
-    {"replayed", no_argument, NULL, 'R'},
-    {"all", no_argument, NULL, 'a'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {0},
+static const struct cli_option options_list[] = {
+    CLI_CONFIG_OPTION(dead_request, path),
+    CLI_OPTION(dead_request, "stream", CLI_TEXT, filter.stream),
+    CLI_OPTION(dead_request, "reason", CLI_TEXT, filter.reason),
+    CLI_OPTION(dead_request, "since", CLI_TEXT, filter.since),
+    CLI_OPTION(dead_request, "until", CLI_TEXT, filter.until),
+    CLI_OPTION(dead_request, "limit", CLI_COUNT, filter.limit),
+    CLI_OPTION(dead_request, "replayed", CLI_FLAG, filter.replayed),
+    CLI_OPTION(dead_request, "all", CLI_FLAG, all),
+    CLI_OPTION(dead_request, "json", CLI_FLAG, json),
 };
-
-// False for a wrong option.
-static bool take_option(int option, struct dead_request *request)
-{
-    switch (option) {
-    case 'c':
-        request->path = optarg;
-        return true;
-    case 's':
-        request->filter.stream = optarg;
-        return true;
-    case 'r':
-        request->filter.reason = optarg;
-        return true;
-    case 'f':
-        request->filter.since = optarg;
-        return true;
-    case 't':
-        request->filter.until = optarg;
-        return true;
-    case 'n':
-        request->filter.limit = is_id(optarg) ? atoll(optarg) : 0;
-        return request->filter.limit > 0;
-    case 'R':
-        request->filter.replayed = true;
-        return true;
-    case 'a':
-        request->all = true;
-        return true;
-    case 'j':
-        request->json = true;
-        return true;
-    default:
-        return false;
-    }
-}
+static const struct cli_options options = {.command = "dead",
+                                           .help = help,
+                                           .list = options_list,
+                                           .n = sizeof(options_list) / sizeof(options_list[0]),
+                                           .arguments = true};
 
 static int check_request(const struct dead_request *r)
 {
@@ -279,15 +247,9 @@ static int check_request(const struct dead_request *r)
 int cli_dead(int argc, char **argv)
 {
     struct dead_request request = {0};
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return EXIT_DONE;
-        }
-        if (!take_option(option, &request))
-            return cli_usage_error("dead", "wrong option");
-    }
+    int code = cli_options_read(&options, argc, argv, &request);
+    if (code != CLI_GO_ON)
+        return code;
     if (optind == argc)
         return cli_usage_error("dead", "list, show or replay?");
     request.verb = argv[optind];

@@ -101,16 +101,13 @@ void jobs_print_cell(const struct pg_result *result, int row, int column, int wi
 enum { SUBMIT = 1, LIST = 2, SHOW = 4, CANCEL = 8, RETRY = 16 };
 #define BULK (LIST | CANCEL | RETRY)
 
-#define OPTION(name_, type_, field, verbs_)                                           \
-    {                                                                                 \
-        .name = name_, .type = type_, .offset = offsetof(struct jobs_request, field), \
-        .verbs = verbs_                                                               \
+#define OPTION(name_, type_, field_, verbs_)                                           \
+    {                                                                                  \
+        .name = name_, .type = type_, .offset = offsetof(struct jobs_request, field_), \
+        .verbs = verbs_                                                                \
     }
 static const struct cli_option list[] = {
-    {.name = "config",
-     .letter = 'c',
-     .type = CLI_TEXT,
-     .offset = offsetof(struct jobs_request, path)},
+    CLI_CONFIG_OPTION(jobs_request, path),
     OPTION("json", CLI_FLAG, json, 0),
     OPTION("wait", CLI_FLAG, wait, SUBMIT),
     OPTION("timeout", CLI_DURATION, timeout_us, SUBMIT),
@@ -124,8 +121,11 @@ static const struct cli_option list[] = {
     OPTION("schedules", CLI_FLAG, schedules, LIST),
     OPTION("all", CLI_FLAG, all, CANCEL | RETRY),
 };
-static const struct cli_options options = {
-    .command = "jobs", .help = help, .list = list, .n = sizeof(list) / sizeof(list[0])};
+static const struct cli_options options = {.command = "jobs",
+                                           .help = help,
+                                           .list = list,
+                                           .n = sizeof(list) / sizeof(list[0]),
+                                           .arguments = true};
 
 static const struct verb {
     const char *name;

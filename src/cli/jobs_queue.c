@@ -13,21 +13,24 @@
 
 // --- which are there already ---------------------------------------------------------------------
 
+// Of each job: the state of the one that has its id already ("schedule" for a schedule); NULL:
+// none. Owned.
 static void mark(void *owner, const struct pg_result *r, int row)
 {
-    bool *known = owner;
-    known[strtoul(pg_result_text(r, row, 0), NULL, 10)] = true;
+    char **known = owner;
+    known[strtoul(pg_result_text(r, row, 0), NULL, 10)] = mem_strdup(pg_result_text(r, row, 1));
 }
 
 // Looked at before, so that an attempt whose answer was lost, and which is repeated, does not find
 // its own jobs.
-static bool find_known(struct database *db, const struct submissions *jobs, bool *known)
+static bool find_known(struct database *db, const struct submissions *jobs, char **known)
 {
     static const char sql[] =
-        "select n - 1 from json_array_elements_text($1::json) with ordinality i(id, n)"
-        " where case when (($2::json) ->> (n::int - 1))::boolean"
-        " then exists (select from cxsink.job_schedules s where s.id = i.id)"
-        " else exists (select from cxsink.jobs j where j.id = i.id) end";
+        "select n - 1, state from rows from (json_array_elements_text($1::json),"
+        " json_array_elements_text($2::json)) with ordinality i(id, recurs, n), lateral"
+        " (select j.state from cxsink.jobs j where j.id = i.id and not i.recurs::boolean"
+        " union all select 'schedule' from cxsink.job_schedules s"
+        " where s.id = i.id and i.recurs::boolean) k";
     char **ids = mem_alloc((jobs->count + 1) * sizeof(*ids));
     struct buf names = {0}, recurs = {0};
     buf_append_text(&recurs, "[");
@@ -115,21 +118,24 @@ static int enqueue(struct database *db, const struct submissions *jobs)
 
 // --- telling -------------------------------------------------------------------------------------
 
-static void print_id(const struct submission *job, bool known, bool json)
+static void print_id(const struct submission *job, const char *known, bool json)
 {
+    bool recurs = jobs_is_schedule(job);
     struct buf line = {0};
     if (json) {
         buf_append_text(&line, "{\"id\":");
         buf_json_string(&line, job->id, strlen(job->id));
-        buf_printf(&line, ",\"queued\":%s,\"schedule\":%s}", known ? "false" : "true",
-                   jobs_is_schedule(job) ? "true" : "false");
+        buf_printf(&line, ",\"queued\":%s,\"schedule\":%s}", known != NULL ? "false" : "true",
+                   recurs ? "true" : "false");
     } else {
         buf_append_text(&line, job->id);
     }
     printf("%s\n", buf_text(&line));
-    if (known && !json)
-        fprintf(stderr, "cxsink jobs: %s is %s already, and is left alone\n", job->id,
-                jobs_is_schedule(job) ? "a schedule" : "queued");
+    if (known != NULL && !json && recurs)
+        fprintf(stderr, "cxsink jobs: %s is a schedule already, and is left alone\n", job->id);
+    else if (known != NULL && !json)
+        fprintf(stderr, "cxsink jobs: %s is queued already (%s), and is left alone\n", job->id,
+                known);
     buf_deinit(&line);
 }
 
@@ -137,7 +143,7 @@ int jobs_queue(const struct config *config, const struct submissions *jobs,
                const struct jobs_request *request)
 {
     struct database db;
-    bool *known = mem_zalloc((jobs->count + 1) * sizeof(*known));
+    char **known = mem_zalloc((jobs->count + 1) * sizeof(*known));
     int code;
     if (!database_open(&db, "jobs submit", config) || !find_known(&db, jobs, known))
         code = database_exit_code(&db);
@@ -149,6 +155,8 @@ int jobs_queue(const struct config *config, const struct submissions *jobs,
     if (code == EXIT_DONE && request->wait)
         code = jobs_wait(&db, jobs, request);
     database_close(&db);
+    for (size_t i = 0; i < jobs->count; i++)
+        free(known[i]);
     free(known);
     return code;
 }

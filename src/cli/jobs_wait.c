@@ -24,7 +24,9 @@ struct waiting {
     int signal_fd;
     struct loop_watch *signal_watch;
     struct timer pause, deadline;
-    bool late, away; // the time is up; the database is
+    bool late;    // the time is up
+    bool away;    // the database is
+    bool refused; // it does not let us ask
     int64_t ask_us;
     struct mono started;
 };
@@ -101,7 +103,7 @@ static bool ask(struct waiting *w)
 
 static bool is_stopped(const struct waiting *w)
 {
-    return w->db->interrupted;
+    return w->db->interrupted || w->refused;
 }
 
 static void on_pause_over(void *owner)
@@ -117,16 +119,19 @@ static void pause_asking(struct waiting *w)
     w->ask_us = 2 * w->ask_us < ASK_MAX_US ? 2 * w->ask_us : ASK_MAX_US;
 }
 
-// The jobs go on while the database is away, or it is asked again when it is back.
+// While the database is away it is asked for again; what a person must mend ends it.
 static void ask_or_reconnect(struct waiting *w)
 {
     bool was_away = w->away;
     bool ok = w->db->conn != NULL || database_reopen(w->db, NULL);
     w->away = !(ok && ask(w));
-    if (is_stopped(w) || w->away == was_away)
+    w->refused = w->away && pg_classify(w->db->error.sqlstate) == PG_CLASS_BLOCKED;
+    if (w->db->interrupted || (w->away == was_away && !w->refused))
         return;
     clear_line(w);
-    if (w->away)
+    if (w->refused)
+        fprintf(stderr, "cxsink jobs: PostgreSQL refuses: %s\n", w->db->error.message);
+    else if (w->away)
         fprintf(stderr, "cxsink jobs: PostgreSQL: %s; waiting for it\n", w->db->error.message);
     else
         fprintf(stderr, "cxsink jobs: PostgreSQL is back\n");
@@ -185,7 +190,10 @@ static void tell_left(const struct waiting *w)
     fprintf(stderr,
             "cxsink jobs: %s: %zu of %zu are not finished; they go on, `cxsink jobs show ID` "
             "tells how\n",
-            w->late ? "the time is up" : "interrupted", w->n_ids, w->n_all);
+            w->late      ? "the time is up"
+            : w->refused ? "no more is known"
+                         : "interrupted",
+            w->n_ids, w->n_all);
 }
 
 int jobs_wait(struct database *db, const struct submissions *jobs,
@@ -216,5 +224,7 @@ int jobs_wait(struct database *db, const struct submissions *jobs,
     if (ok && w.n_ids > 0)
         tell_left(&w);
     tear_down(&w);
+    if (w.refused)
+        return database_exit_code(db);
     return ok && w.n_ids == 0 && w.n_failed == 0 ? EXIT_DONE : EXIT_NO;
 }

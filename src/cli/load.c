@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/load_priv.h"
+#include "cli/options.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "database.h"
@@ -401,38 +402,32 @@ static int load(const char *path, const char *stream, char **files, bool restart
     return code;
 }
 
+struct load_request {
+    const char *path, *stream;
+    bool restart;
+};
+
+static const struct cli_option list[] = {
+    CLI_CONFIG_OPTION(load_request, path),
+    CLI_OPTION(load_request, "stream", CLI_TEXT, stream),
+    CLI_OPTION(load_request, "restart", CLI_FLAG, restart),
+};
+static const struct cli_options options = {.command = "load",
+                                           .help = help,
+                                           .list = list,
+                                           .n = sizeof(list) / sizeof(list[0]),
+                                           .arguments = true};
+
 int cli_load(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"stream", required_argument, NULL, 's'},
-                                            {"restart", no_argument, NULL, 'r'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    const char *path = NULL, *stream = NULL;
-    bool restart = false;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            path = optarg;
-            break;
-        case 's':
-            stream = optarg;
-            break;
-        case 'r':
-            restart = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_DONE;
-        default:
-            return cli_usage_error("load", "wrong option");
-        }
-    }
-    if (stream == NULL)
+    struct load_request request = {0};
+    int code = cli_options_read(&options, argc, argv, &request);
+    if (code != CLI_GO_ON)
+        return code;
+    if (request.stream == NULL)
         return cli_usage_error("load", "--stream NAME is missing");
     if (optind == argc)
         return cli_usage_error("load", "no file is named (- is standard input)");
     log_init(LOG_TARGET_TEXT, LOG_LEVEL_ERROR);
-    return load(path, stream, argv + optind, restart);
+    return load(request.path, request.stream, argv + optind, request.restart);
 }

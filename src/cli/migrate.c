@@ -3,12 +3,12 @@
 
 #include "app/daemon.h"
 #include "cli/common.h"
+#include "cli/options.h"
 #include "core/loop.h"
 #include "net/resolve.h"
 #include "pg/conn.h"
 #include "pg/migrate.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,6 +24,11 @@ static const char help[] =
     "\n"
     "Exit codes: 0 up to date; 1 the database refuses; 69 PostgreSQL cannot be reached;\n"
     "78 configuration fault.\n";
+
+struct migrate_request {
+    const char *path;
+    bool print, json;
+};
 
 // The connection and what came of it.
 struct session {
@@ -175,35 +180,19 @@ static int run_command(const char *path, bool json)
     return exit_code(&session);
 }
 
+static const struct cli_option list[] = {
+    CLI_CONFIG_OPTION(migrate_request, path),
+    CLI_OPTION(migrate_request, "print", CLI_FLAG, print),
+    CLI_OPTION(migrate_request, "json", CLI_FLAG, json),
+};
+static const struct cli_options options = {
+    .command = "migrate", .help = help, .list = list, .n = sizeof(list) / sizeof(list[0])};
+
 int cli_migrate(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"print", no_argument, NULL, 'p'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    const char *path = NULL;
-    bool print = false, json = false;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            path = optarg;
-            break;
-        case 'p':
-            print = true;
-            break;
-        case 'j':
-            json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_DONE;
-        default:
-            return cli_usage_error("migrate", "wrong option");
-        }
-    }
-    if (optind < argc)
-        return cli_usage_error("migrate", "unexpected argument \"%s\"", argv[optind]);
-    return print ? print_script() : run_command(path, json);
+    struct migrate_request request = {0};
+    int code = cli_options_read(&options, argc, argv, &request);
+    if (code != CLI_GO_ON)
+        return code;
+    return request.print ? print_script() : run_command(request.path, request.json);
 }

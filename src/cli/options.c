@@ -79,6 +79,7 @@ int cli_options_read(const struct cli_options *options, int argc, char **argv, v
     struct buf letters = {0};
     int code = CLI_GO_ON;
     int returned;
+    optind = 0; // from the beginning, also a second time
     buf_append_text(&letters, "h");
     for (size_t i = 0; i < options->n; i++) {
         const struct cli_option *o = &options->list[i];
@@ -93,6 +94,8 @@ int cli_options_read(const struct cli_options *options, int argc, char **argv, v
         code = take(options, returned, target);
     buf_deinit(&letters);
     free(longs);
+    if (code == CLI_GO_ON && !options->arguments && optind < argc)
+        return cli_usage_error(options->command, "takes no argument \"%s\"", argv[optind]);
     return code;
 }
 

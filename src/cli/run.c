@@ -3,9 +3,7 @@
 #include "app/daemon.h"
 #include "cli/commands.h"
 #include "cli/common.h"
-
-#include <getopt.h>
-#include <stdio.h>
+#include "cli/options.h"
 
 static const char help[] =
     "usage: cxsink run [-c FILE]\n"
@@ -17,23 +15,18 @@ static const char help[] =
     "  -c, --config FILE   the configuration (else $CXSINK_CONFIG, else /etc/cxsink/cxsink.json)\n"
     "  -h, --help          this text\n";
 
+struct run_request {
+    const char *path;
+};
+
+static const struct cli_option list[] = {CLI_CONFIG_OPTION(run_request, path)};
+static const struct cli_options options = {.command = "run", .help = help, .list = list, .n = 1};
+
 int cli_run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
-    const char *path = NULL;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'c') {
-            path = optarg;
-        } else if (option == 'h') {
-            fputs(help, stdout);
-            return EXIT_DONE;
-        } else {
-            return cli_usage_error("run", "wrong option");
-        }
-    }
-    if (optind < argc)
-        return cli_usage_error("run", "takes no argument \"%s\"", argv[optind]);
-    return daemon_run(cli_config_path(path));
+    struct run_request request = {0};
+    int code = cli_options_read(&options, argc, argv, &request);
+    if (code != CLI_GO_ON)
+        return code;
+    return daemon_run(cli_config_path(request.path));
 }

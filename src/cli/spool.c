@@ -4,6 +4,7 @@
 
 #include "app/daemon.h"
 #include "cli/common.h"
+#include "cli/options.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/mem.h"
@@ -147,36 +148,23 @@ static int look(const struct options *options, const char *dir)
     return options->verify && report.corrupt_places != 0 ? EXIT_NO : EXIT_DONE;
 }
 
-// -1: go on; else the exit code.
+static const struct cli_option list[] = {
+    CLI_CONFIG_OPTION(options, config),
+    CLI_OPTION(options, "dir", CLI_TEXT, dir),
+    CLI_OPTION(options, "json", CLI_FLAG, json),
+};
+static const struct cli_options table = {.command = "spool",
+                                         .help = help,
+                                         .list = list,
+                                         .n = sizeof(list) / sizeof(list[0]),
+                                         .arguments = true};
+
+// CLI_GO_ON, else the exit code.
 static int parse_options(int argc, char **argv, struct options *options_r)
 {
-    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
-                                          {"dir", required_argument, NULL, 'd'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
-    int c;
-    optind = 0;
-    opterr = 0;
-    while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
-        switch (c) {
-        case 'c':
-            options_r->config = optarg;
-            break;
-        case 'd':
-            options_r->dir = optarg;
-            break;
-        case 'j':
-            options_r->json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_DONE;
-        default:
-            return cli_usage_error("spool", "unknown option or missing value: %s",
-                                   argv[optind - 1]);
-        }
-    }
+    int code = cli_options_read(&table, argc, argv, options_r);
+    if (code != CLI_GO_ON)
+        return code;
     if (optind + 1 != argc)
         return cli_usage_error("spool", "one of stat and verify is needed");
     options_r->verify = strcmp(argv[optind], "verify") == 0;
@@ -184,14 +172,14 @@ static int parse_options(int argc, char **argv, struct options *options_r)
         return cli_usage_error("spool", "unknown action %s", argv[optind]);
     if (options_r->config != NULL && options_r->dir != NULL)
         return cli_usage_error("spool", "-c and --dir exclude each other");
-    return -1;
+    return CLI_GO_ON;
 }
 
 int cli_spool(int argc, char **argv)
 {
     struct options options = {0};
     int code = parse_options(argc, argv, &options);
-    if (code >= 0)
+    if (code != CLI_GO_ON)
         return code;
     if (options.dir != NULL)
         return look(&options, options.dir);

@@ -3,6 +3,7 @@
 #include "app/daemon.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/options.h"
 #include "core/buf.h"
 #include "json/lookup.h"
 #include "json/number.h"
@@ -10,7 +11,6 @@
 #include "json/text.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,35 +243,25 @@ static int show_configured(const char *path, bool json)
     return code;
 }
 
+struct status_request {
+    const char *path, *dir;
+    bool json;
+};
+
+static const struct cli_option list[] = {
+    CLI_CONFIG_OPTION(status_request, path),
+    CLI_OPTION(status_request, "runtime-dir", CLI_TEXT, dir),
+    CLI_OPTION(status_request, "json", CLI_FLAG, json),
+};
+static const struct cli_options options = {
+    .command = "status", .help = help, .list = list, .n = sizeof(list) / sizeof(list[0])};
+
 int cli_status(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"runtime-dir", required_argument, NULL, 'r'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    const char *path = NULL, *dir = NULL;
-    bool json = false;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            path = optarg;
-            break;
-        case 'r':
-            dir = optarg;
-            break;
-        case 'j':
-            json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_DONE;
-        default:
-            return cli_usage_error("status", "wrong option");
-        }
-    }
-    if (optind < argc)
-        return cli_usage_error("status", "takes no argument \"%s\"", argv[optind]);
-    return dir != NULL ? show(dir, json) : show_configured(path, json);
+    struct status_request request = {0};
+    int code = cli_options_read(&options, argc, argv, &request);
+    if (code != CLI_GO_ON)
+        return code;
+    return request.dir != NULL ? show(request.dir, request.json)
+                               : show_configured(request.path, request.json);
 }

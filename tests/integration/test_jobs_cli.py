@@ -131,7 +131,7 @@ def test_submit_again(queue):
     """An id that is there is said to be, printed, and left alone."""
     assert queue.submit(json.dumps(ticket(id="x"))) == ["x"]
     done = queue.jobs("submit", json.dumps([ticket(id="x", inputs={"customerId": "other"}), ticket(id="y")]))
-    assert done.stdout.split() == ["x", "y"] and "x is queued already" in done.stderr and "y is" not in done.stderr
+    assert done.stdout.split() == ["x", "y"] and "x is queued already (queued)" in done.stderr and "y is" not in done.stderr
     assert queue.job("x")["params"] == {"inputs": {"customerId": "c-1"}}
     assert queue.json("submit", json.dumps([ticket(id="y"), ticket(id="z")])) == [
         {"id": "y", "queued": False, "schedule": False}, {"id": "z", "queued": True, "schedule": False}]
@@ -268,7 +268,7 @@ def test_wait(live, far):
     assert made[0] == {"id": "bad", "queued": True, "schedule": False}
     assert made[1]["state"] == "failed" and "no such action" in made[1]["error"]["message"]
     again = live.jobs("submit", "--wait", json.dumps(ticket(id="w-1")))  # there already, and finished
-    assert "queued already" in again.stderr and "w-1: succeeded" in again.stderr
+    assert "queued already (succeeded)" in again.stderr and "w-1: succeeded" in again.stderr
 
 
 def farside_refusal(_request):
@@ -291,6 +291,15 @@ def test_wait_ends_early(queue):
         assert queue.job(name)["state"] == "queued"
 
 
+def waiting_for(queue, name):
+    """A process that has submitted a job and waits for it."""
+    process = subprocess.Popen(queue.argv("jobs", "submit", "--wait", json.dumps(ticket(id=name))), text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == f"{name}\n"
+    wait.until(lambda: signals_blocked(process.pid), 30, "it waits")
+    return process
+
+
 def signals_blocked(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
         blocked = int(re.search(r"SigBlk:\s*(\w+)", status.read()).group(1), 16)
@@ -300,9 +309,7 @@ def signals_blocked(pid):
 def test_wait_for_schedules_and_the_vanished(queue):
     done = queue.jobs("submit", "--wait", json.dumps(ticket(id="often", every="1h")))
     assert "often comes again" in done.stderr and done.stdout == "often\n"
-    process = subprocess.Popen(queue.argv("jobs", "submit", "--wait", json.dumps(ticket(id="lost"))), text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout.readline() == "lost\n"
+    process = waiting_for(queue, "lost")
     queue.database.query("delete from cxsink.jobs where id = 'lost'")
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1 and "lost: gone" in said
@@ -313,10 +320,7 @@ def test_wait_survives_the_database(build, workdir, far, own_cluster):
     own_cluster.query("create database w")
     queue = Jobs(build, workdir, postgres.Database(own_cluster, "w"), far)
     queue.run("migrate")
-    process = subprocess.Popen(queue.argv("jobs", "submit", "--wait", json.dumps(ticket(id="j"))), text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout.readline() == "j\n"
-    wait.until(lambda: signals_blocked(process.pid), 30, "it waits")
+    process = waiting_for(queue, "j")
     own_cluster.stop()
     assert "waiting for it" in process.stderr.readline()
     own_cluster.start()
@@ -325,6 +329,13 @@ def test_wait_survives_the_database(build, workdir, far, own_cluster):
                          " error = '{\"message\": \"by hand\"}'")
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1 and said == "j: cancelled: by hand\n"
+
+
+def test_wait_ends_where_a_person_must_mend(queue):
+    process = waiting_for(queue, "j")
+    queue.database.query("alter table cxsink.jobs rename to elsewhere")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and "PostgreSQL refuses" in said and "no more is known: 1 of 1" in said
 
 
 def test_wait_on_a_terminal(queue):

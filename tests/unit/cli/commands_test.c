@@ -137,13 +137,26 @@ static void wrong_usage(void **state)
         {cli_dead, "dead show one", "\"one\" is not the id"},
         {cli_dead, "dead show 9999999999999999999", "is not the id"},
         {cli_dead, "dead list 1", "list takes filters"},
-        {cli_dead, "dead list --limit 0", "wrong option"},
-        {cli_dead, "dead list --limit many", "wrong option"},
+        {cli_dead, "dead list --limit 0", "--limit takes a whole number above 0"},
+        {cli_dead, "dead list --limit many", "--limit takes a whole number above 0"},
         {cli_dead, "dead replay", "replay what?"},
         {cli_dead, "dead replay --limit 5", "replay what?"},
         {cli_dead, "dead replay 1 --stream main", "not both"},
         {cli_dead, "dead replay 1 --all", "not both"},
         {cli_dead, "dead replay 1 --limit 1", "--limit goes with"},
+        {cli_jobs, "jobs", "submit, list, show, cancel or retry?"},
+        {cli_jobs, "jobs dance", "no such thing as \"dance\""},
+        {cli_jobs, "jobs submit", "submit what?"},
+        {cli_jobs, "jobs submit --dry-run --wait f", "--dry-run queues nothing"},
+        {cli_jobs, "jobs submit --timeout 5s f", "--timeout goes with --wait"},
+        {cli_jobs, "jobs submit --all f", "--all does not go with submit"},
+        {cli_jobs, "jobs list 1", "list takes filters"},
+        {cli_jobs, "jobs list --state lost", "no state \"lost\""},
+        {cli_jobs, "jobs list --stats --schedules", "--stats goes with neither"},
+        {cli_jobs, "jobs list --schedules --limit 1", "--schedules takes no filters"},
+        {cli_jobs, "jobs show", "show takes one id"},
+        {cli_jobs, "jobs cancel", "cancel what?"},
+        {cli_jobs, "jobs retry 1 --all", "not both"},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -165,6 +178,8 @@ static void help(void **state)
     wrote(f->out, "usage: cxsink load");
     assert_int_equal(run(f, cli_dead, "dead -h"), EXIT_DONE);
     wrote(f->out, "usage: cxsink dead");
+    assert_int_equal(run(f, cli_jobs, "jobs submit --help"), EXIT_DONE);
+    wrote(f->out, "usage: cxsink jobs submit");
 }
 
 static void no_configuration(void **state)
@@ -178,6 +193,8 @@ static void no_configuration(void **state)
     assert_int_equal(run(f, cli_load, "load -c CONFIG --stream main -"), EXIT_CONFIG);
     wrote(f->err, f->config);
     assert_int_equal(run(f, cli_dead, "dead list -c CONFIG"), EXIT_CONFIG);
+    wrote(f->err, f->config);
+    assert_int_equal(run(f, cli_jobs, "jobs list -c CONFIG"), EXIT_CONFIG);
     wrote(f->err, f->config);
 }
 

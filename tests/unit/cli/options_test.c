@@ -27,7 +27,8 @@ static const struct cli_option list[] = {
     {"count", 0, CLI_COUNT, offsetof(struct target, count), 2},
     {"duration", 0, CLI_DURATION, offsetof(struct target, duration), 2},
 };
-static const struct cli_options options = {"test", "help of test\n", list, 4};
+static const struct cli_options options = {"test", "help of test\n", list, 4, true};
+static const struct cli_options alone = {"test", "help of test\n", list, 4, false};
 
 // Reads `words`, separated by blanks; stdout and stderr go to `said`.
 static int read_words(const char *words, struct target *target, char *said, size_t size)
@@ -125,13 +126,21 @@ static void test_misplaced(void **state)
     assert_null(cli_options_misplaced(&options, &t, 2 | 4));
 }
 
+static void test_no_arguments(void **state)
+{
+    char *argv[] = {"test", "--flag", "more", NULL};
+    struct target t = {0};
+    (void)state;
+    assert_int_equal(cli_options_read(&alone, 3, argv, &t), EXIT_WRONG_USAGE);
+    assert_int_equal(cli_options_read(&alone, 2, argv, &t), CLI_GO_ON);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_types),
-        cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_misplaced),
+        cmocka_unit_test(test_all_types),    cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_help),         cmocka_unit_test(test_misplaced),
+        cmocka_unit_test(test_no_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
