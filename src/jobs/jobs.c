@@ -89,12 +89,14 @@ static bool api_takes_jobs(struct jobs *jobs, const struct config_api *config, i
     struct api *api = api_find(jobs, config->name);
     int64_t wait = api_wait(api, loop_now(jobs->loop).us);
     api_show(api);
+    api->asked = false;
     if (wait > 0 && (*wait_us == 0 || wait < *wait_us))
         *wait_us = wait;
-    if (wait != 0 || api->runs >= 2 * config->max_connections)
+    if (wait != 0 || api->drained || api->runs >= 2 * config->max_connections)
         return false;
     bool one_alone = api->breaker.state == BREAKER_HALF_OPEN || token_fails(jobs, config);
-    return !one_alone || api->runs == 0;
+    api->asked = !one_alone || api->runs == 0;
+    return api->asked;
 }
 
 static unsigned max_claim(const struct jobs *jobs, const bool *taking)
@@ -156,8 +158,7 @@ static void fill(void *owner)
     }
     while (jobs->at_work < concurrency && (run = oldest_ready(jobs)) != NULL)
         run_start(run);
-    if (!jobs->claiming && !jobs->drained && jobs->leased < 2 * concurrency &&
-        queue_connected(jobs->queue))
+    if (!jobs->claiming && jobs->leased < 2 * concurrency && queue_connected(jobs->queue))
         claim(jobs);
 }
 
@@ -172,7 +173,8 @@ void jobs_fill_soon(struct jobs *jobs)
 static void look_again(void *owner)
 {
     struct jobs *jobs = owner;
-    jobs->drained = false;
+    for (struct api *api = jobs->apis; api != NULL; api = api->next)
+        api->drained = false;
     jobs_fill_soon(jobs);
 }
 
@@ -187,7 +189,8 @@ static void on_claim_done(void *owner, unsigned asked, unsigned got)
 {
     struct jobs *jobs = owner;
     jobs->claiming = false;
-    jobs->drained = got < asked;
+    for (struct api *api = jobs->apis; api != NULL; api = api->next)
+        api->drained |= api->asked && got < asked;
     jobs_fill_soon(jobs);
 }
 

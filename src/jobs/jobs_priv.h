@@ -31,6 +31,8 @@ struct api {
     struct api *next;
     char *name;
     bool configured; // by the configuration in force
+    bool asked;      // the claim under way is for its jobs, too
+    bool drained;    // the last claim brought all there were, and nothing woke us since
     struct http_pool *pool;
     struct breaker breaker;
     struct rate rate;
@@ -104,7 +106,6 @@ struct jobs {
     unsigned at_work; // runs with `counted`
     unsigned leased;  // runs that are not ENDING
     bool started, stopping, claiming;
-    bool drained; // the last claim brought less than was asked for, and nothing woke us since
     bool fill_posted;
     struct timer gate_timer; // an API may be used again
     struct timer stop_timer;

@@ -16,6 +16,8 @@
 #define HOLD_MAX_US (250 * US_PER_MS)
 // While another job's request is the breaker's probe.
 #define PROBE_WAIT_US US_PER_S
+// While another job asks for the API's token.
+#define TOKEN_WAIT_US (2 * US_PER_S)
 
 static void with_token(struct run *run);
 
@@ -111,15 +113,28 @@ void run_send(struct run *run)
     }
 }
 
-// The token endpoint's troubles are no failures of the job: it waits, however long.
+static bool others_want_token(const struct run *run)
+{
+    for (const struct run *r = run->jobs->runs; r != NULL; r = r->next) {
+        if (r != run && r->api == run->api && r->state == RUN_TOKEN)
+            return true;
+    }
+    return false;
+}
+
+// The token endpoint's troubles are no failures of the job: it waits, however long. One of an API
+// asks on; the others wait in the queue, where they are in nobody's way.
 static void on_token(void *owner, const char *bearer, const struct status *st)
 {
     struct run *run = owner;
-    (void)st;
     if (bearer == NULL) {
-        with_token(run);
+        if (others_want_token(run))
+            run_release(run, TOKEN_WAIT_US, st->detail);
+        else
+            with_token(run);
         return;
     }
+    jobs_fill_soon(run->jobs);
     run->bearer = mem_strdup(bearer);
     int64_t wait = api_wait(run->api, loop_now(run->jobs->loop).us);
     if (wait == 0) {

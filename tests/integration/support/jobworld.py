@@ -114,10 +114,10 @@ class World:
 
 
 @contextlib.contextmanager
-def running(build, database, far, section):
-    """A daemon with this "jobs" section and no work but that."""
+def running(build, database, far, section, **changes):
+    """A daemon with this "jobs" section, and further changes of the configuration."""
     home = pathlib.Path(subprocess.check_output(["mktemp", "-d", "/tmp/cxs.XXXXXX"], text=True).strip())
-    daemon = daemons.Daemon(build, home / "d", daemons.config(database.dsn, far, jobs=section))
+    daemon = daemons.Daemon(build, home / "d", daemons.config(database.dsn, far, jobs=section, **changes))
     try:
         daemon.start().wait_ready()
         yield World(daemon, database, far)
