@@ -40,7 +40,7 @@ static const char help[] =
     "      --timeout TIME   waits no longer than this (90s, 5m)\n"
     "      --dry-run        prints the requests that would be sent, in their order; needs neither\n"
     "                       database nor network. Ids, keys and times that are made when a job\n"
-    "                       runs are examples\n"
+    "                       runs are examples; Host, User-Agent and Content-Length are left out\n"
     "      --stats          runs, failures and latencies by action, and in total\n"
     "      --schedules      jobs that come again, and when next\n"
     "      --json           one JSON object a line\n"

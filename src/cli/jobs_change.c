@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What became of one; `sentence` may take the job's state.
+// What became of one.
 static const struct outcome {
-    const char *name, *sentence;
+    const char *name, *sentence; // NULL: it is in this state
     bool done;
 } outcomes[] = {
     {"cancelled", "cancelled", true},
@@ -19,7 +19,7 @@ static const struct outcome {
     {"stopped", "schedule stopped; it queues no more jobs", true},
     {"configured", "is a schedule of the configuration; remove it from jobs.queue there", false},
     {"queued again", "queued again", true},
-    {"refused", "is %s", false},
+    {"refused", NULL, false},
     {"missing", "there is no such job", false},
 };
 
@@ -40,11 +40,8 @@ static void print_sentence(const struct outcome *outcome, const char *id, const 
 {
     struct buf line = {0};
     cli_append_plain(&line, id, strlen(id), false);
-    buf_append_text(&line, ": ");
-    if (strcmp(outcome->name, "refused") == 0)
-        buf_printf(&line, "is %s", state);
-    else
-        buf_append_text(&line, outcome->sentence);
+    buf_printf(&line, ": %s%s", outcome->sentence != NULL ? outcome->sentence : "is ",
+               outcome->sentence != NULL ? "" : state);
     fprintf(outcome->done ? stdout : stderr, "%s\n", buf_text(&line));
     buf_deinit(&line);
 }

@@ -223,6 +223,17 @@ static bool has_step(const struct config_action *action, const char *step)
     return strcmp(step, "store") != 0 || stores;
 }
 
+// What it says is known when the job has ended.
+static void show_notification(struct dry_run *d, struct job *job)
+{
+    const struct config_action *action = d->action;
+    const char *url = action->notify_url != NULL ? action->notify_url : action->webhook_url;
+    strcpy(job->step, "end");
+    d->undo = false;
+    if (url != NULL)
+        print_remark(d, "the outcome is POSTed to %s", url);
+}
+
 static void make_uuid(char text[UUID_TEXT_SIZE])
 {
     struct uuid id = uuid_random();
@@ -258,6 +269,7 @@ static void show_job(const struct config *config, const struct submission *submi
         d.undo |= show_step(&d, &op);
         job_op_deinit(&op);
     }
+    show_notification(&d, &job);
     tape_deinit(&params);
 }
 

@@ -85,7 +85,7 @@ static void on_late(void *owner)
     q->late = true;
 }
 
-static int enqueue(struct database *db, const struct submissions *jobs)
+static int enqueue(struct database *db, const struct submissions *jobs, int64_t patience_us)
 {
     struct queueing q = {.loop = db->loop};
     struct timer patience;
@@ -97,7 +97,7 @@ static int enqueue(struct database *db, const struct submissions *jobs)
         .owner = &q,
     });
     timer_init(&patience, db->loop, "patience", on_late, &q);
-    timer_start(&patience, DATABASE_PATIENCE_US);
+    timer_start(&patience, patience_us);
     queue_enqueue(queue, db->config, jobs, "submit", on_enqueued, &q);
     while (!q.answered && !q.late)
         loop_turn(db->loop, true);
@@ -144,11 +144,12 @@ int jobs_queue(const struct config *config, const struct submissions *jobs,
 {
     struct database db;
     char **known = mem_zalloc((jobs->count + 1) * sizeof(*known));
+    bool bounded = request->timeout_us > 0 && request->timeout_us < DATABASE_PATIENCE_US;
     int code;
     if (!database_open(&db, "jobs submit", config) || !find_known(&db, jobs, known))
         code = database_exit_code(&db);
     else
-        code = enqueue(&db, jobs);
+        code = enqueue(&db, jobs, bounded ? request->timeout_us : DATABASE_PATIENCE_US);
     for (size_t i = 0; i < jobs->count && code == EXIT_DONE; i++)
         print_id(&jobs->items[i], known[i], request->json);
     fflush(stdout);

@@ -24,7 +24,7 @@ static void print_field(void *owner, const struct pg_result *r, int row)
         return;
     }
     if (strchr(value, '\n') != NULL)
-        printf("%s\n", pg_result_text(r, row, 0));
+        printf("%s%s", pg_result_text(r, row, 0), value[0] == '\n' ? "" : "\n");
     else
         printf("%-*s ", NAME_WIDTH, pg_result_text(r, row, 0));
     cli_print_plain(value, (size_t)pg_result_length(r, row, 1), true);

@@ -11,6 +11,7 @@ import subprocess
 import time
 import uuid
 
+import psycopg2
 import pytest
 
 from support import commands, daemon, farside, wait
@@ -180,6 +181,17 @@ def test_submit_relative_paths(queue, workdir):
     assert "scan.pdf" in queue.jobs("submit", "-", input=json.dumps(scan), cwd=queue.home, code=1).stderr
 
 
+def test_submit_without_an_answer(queue):
+    """Whether they are queued is not known then, and it says how to find out."""
+    connection = psycopg2.connect(queue.database.dsn)
+    with connection.cursor() as cursor:
+        cursor.execute("lock table cxsink.jobs in share mode")
+        done = queue.jobs("submit", "--wait", "--timeout", "300ms", json.dumps(ticket(id="x")), code=69)
+    connection.rollback()
+    connection.close()
+    assert done.stdout == "" and "is not known" in done.stderr and "cxsink jobs show x" in done.stderr
+
+
 def test_unknown_time_zone(queue):
     done = queue.jobs("submit", json.dumps(ticket(cron="@daily", time_zone="Mars/Olympus")), code=1)
     assert "time_zone" in done.stderr and "nothing is queued" in done.stderr and queue.count() == 0
@@ -239,7 +251,11 @@ def test_dry_run_of_storage_and_data(offline):
     made = offline.json("submit", "--dry-run", json.dumps(scan))
     assert [(m["step"], m["method"]) for m in made] == [("send", "POST"), ("store", "PUT")]
     assert made[1]["url"] == "https://store.example/x" and made[1]["body"]["encodedData"].startswith("<base64")
-    assert "PUT https://store.example/x\n" in offline.jobs("submit", "--dry-run", json.dumps(scan)).stdout
+    action["notify_url"] = "https://hook.example/h"
+    offline.write()
+    text = offline.jobs("submit", "--dry-run", json.dumps(scan)).stdout
+    assert "PUT https://store.example/x\n" in text and "scan, end: the outcome is POSTed to https://hook" in text
+    assert len(offline.json("submit", "--dry-run", json.dumps(scan))) == 2
 
 
 def test_dry_run_is_what_is_sent(live, far):
@@ -491,6 +507,20 @@ def test_retry_of_an_unknown_outcome(build, workdir, database, far, make_daemon)
     second = farside.wait_job(database, "u")
     assert second["idempotency_key"] == first["idempotency_key"]
     assert far.effects == {first["idempotency_key"]: 1}
+
+
+def test_retry_keeps_its_notification(build, workdir, database, far, make_daemon):
+    """J4: the second end is told as the first was."""
+    queue = Jobs(build, workdir, database, far, actions={"ticket": {"notify_url": "https://hooks.invalid/x"}})
+    queue.run("migrate")
+    make_daemon(json.loads(json.dumps(queue.config))).start().wait_ready()
+    far.script("POST", "invocations$", farside_refusal)
+    queue.jobs("submit", "--wait", json.dumps(ticket(id="n")), code=1)
+    queue.jobs("retry", "n")
+    farside.wait_job(database, "n")
+    states = database.query("select body ->> 'state' from cxsink.job_notifications where job_id = 'n' order by id")
+    assert states == [("failed",), ("succeeded",)]
+    assert "notification     " in queue.jobs("show", "n").stdout and len(queue.json("show", "n")[0]["notifications"]) == 2
 
 
 def test_retry_by_filter(queue):
