@@ -85,7 +85,7 @@ lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
 
 .PHONY: all help demo check check-sanitized valgrind soak bench bench-micro bench-schema bench-sink \
-        bench-queue bench-stream install clean format unit unit-build fuzz fuzz-build integration packages
+        bench-queue bench-stream bench-jobs install clean format unit unit-build fuzz fuzz-build integration packages
 .DELETE_ON_ERROR:
 all: $(BUILD)/cxsink $(BUILD)/cxsink-sim $(or $(helper),no-helper)
 no-helper:
@@ -251,6 +251,12 @@ bench:
 	@$(MAKE) --no-print-directory -j$(parallel) all
 	@CXSINK_BUILD=$(BUILD) $(python) tests/bench/bench.py $(BENCH)
 
+# REST jobs: rate, statements, events beside them, stalls of the loop (BENCH chooses).
+bench-jobs:
+	@sh tests/tools/packages.sh bench
+	@$(MAKE) --no-print-directory -j$(parallel) all
+	@CXSINK_BUILD=$(BUILD) $(python) tests/bench/bench_jobs.py $(BENCH)
+
 format:
 	clang-format -i $$(git ls-files 'src/*.[ch]' 'include/*.h' 'tests/*.[ch]')
 
@@ -275,6 +281,7 @@ help:
 	@echo "make unit | integration | check-sanitized   parts of check (TESTS=... for pytest)"
 	@echo "make bench      the measurements (BENCH=... chooses)"
 	@echo "make bench-micro | bench-queue | bench-sink | bench-stream   one part alone"
+	@echo "make bench-jobs REST jobs against the simulator"
 	@echo "make bench-schema   parsing and validating beside Ajv and Blaze"
 	@echo "make fuzz       looks for inputs that break something (FUZZ_SECONDS=60 in all, FUZZ=names)"
 	@echo "make valgrind   leaks and invalid accesses;  make soak   10 million events (SOAK_EVENTS=...)"

@@ -124,6 +124,7 @@ void run_drop(struct run *run)
     tape_deinit(&run->params);
     job_free(&run->job);
     api_release(&run->api);
+    jobs_fill_soon(run->jobs); // its API takes another one now
     config_ref_drop(&run->config);
     loop_defer_free(run->jobs->loop, run, NULL);
 }
