@@ -94,8 +94,9 @@ static const char takeover_sql[] =
     " finished_at = CASE WHEN j.lease_losses + 1 >= $4::bigint THEN now() END,"
     " error = CASE WHEN j.lease_losses + 1 >= $4::bigint THEN jsonb_build_object('outcome',"
     " 'unknown', 'message',"
-    " format('given up: %s workers died while they held it, the last one in step \"%s\"',"
-    " j.lease_losses + 1, j.step)) ELSE j.error END"
+    " format('given up: %s workers died while they held it, the last one %s', j.lease_losses + 1,"
+    " CASE j.step WHEN '' THEN 'at its beginning' ELSE format('in step \"%s\"', j.step) END))"
+    " ELSE j.error END"
     " FROM e WHERE j.id = e.id RETURNING j.id, j.state, j.lease_losses),"
     " k AS (DELETE FROM cxsink.job_locks k USING u WHERE k.job_id = u.id AND u.state = 'failed')"
     " SELECT id, state, lease_losses FROM u";

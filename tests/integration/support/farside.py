@@ -132,6 +132,11 @@ class FarSide(tenants.Tenant):
             return web.json_response(made or {}, status=200 if made else 404)
         return web.json_response({"message": "no such path"}, status=404)
 
+    def unanswered(self, request):
+        """A step of a script: what is asked for happens, and its answer never comes."""
+        self._usual(request, self.requests[-1])
+        return stall()(request)
+
     def _invoke(self, body):
         made = str(uuid.uuid4())
         self.invocations[made] = {"polls": self.polls, "status": "COMPLETED", "outputs": {"echo": body.get("inputs")}}
