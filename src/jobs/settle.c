@@ -79,9 +79,11 @@ void run_release(struct run *run, int64_t delay_us, const char *why)
                               .delay_us = delay_us,
                               .refund = !run->sent && job->state == JOB_RUNNING};
     struct log_fields fields = run_log(run);
-    if (why != NULL)
+    if (why != NULL && delay_us > 0)
         log_info(&fields, "job %s (%s): %s; again in %.1f s", job->id, job->action, why,
                  (double)delay_us / 1e6);
+    else if (why != NULL)
+        log_info(&fields, "job %s (%s): %s; it waits in the queue", job->id, job->action, why);
     if (why != NULL && run->sent)
         jobs_audit(run, "job.retry", why, 0, -1);
     if (job->state == JOB_RUNNING)

@@ -327,41 +327,8 @@ def test_a_role_gets_its_rights_one_by_one(database, role, tenant, make_daemon):
 
 @pytest.fixture
 def bouncer(rough, workdir):
-    """PgBouncer in transaction mode before the server; calls to start and kill it."""
-    home = workdir / "bouncer"
-    home.mkdir()
-    port = postgres_support.free_port()
-    (home / "ini").write_text(f"""[databases]
-* = host={rough.cluster.home} port={rough.cluster.port} user=postgres
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = 4
-ignore_startup_parameters = extra_float_digits
-""")
-    workdir.chmod(0o755)
-
-    class Bouncer:
-        process = None
-        dsn = f"host=127.0.0.1 port={port} user=postgres dbname={rough.name}"
-
-        def start(self):
-            log = open(home / "log", "ab")
-            self.process = subprocess.Popen(["/usr/sbin/pgbouncer", str(home / "ini")], stdout=log, stderr=log,
-                                            cwd="/", **rough.cluster._as_user())
-            log.close()
-
-        def kill(self):
-            self.process.kill()
-            self.process.wait(20)
-
-    made = Bouncer()
-    made.start()
-    yield made
-    made.kill()
+    with postgres_support.bouncer(rough, workdir) as made:
+        yield made
 
 
 def test_pgbouncer(rough, bouncer, build, make_daemon, workdir):

@@ -17,6 +17,7 @@ class Proxy:
     "commit"    COMMIT gets through, its answer does not
     "silence"   nothing gets through any more, in either direction
     "cut"       COMMIT gets through, then the connection is reset
+    "deaf"      the server gets what is sent, its answers do not get back
     "refuse"    reset at once
     """
 
@@ -114,7 +115,7 @@ class Proxy:
 
     async def _to_client(self, upstream, writer, state):
         while data := await upstream.read(65536):
-            if self.hole == "silence":
+            if self.hole in ("silence", "deaf"):
                 self._swallow(state)
             if not state["swallow"]:
                 writer.write(data)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private PostgreSQL server on a unix socket, run as another user when we are root."""
+import contextlib
 import glob
 import os
 import pathlib
@@ -122,3 +123,43 @@ class Database:
         if self.value("select to_regclass('cxsink.dead_letters') is null"):
             return []
         return [row[0] for row in self.query("select reason from cxsink.dead_letters order by source_seq")]
+
+
+@contextlib.contextmanager
+def bouncer(database, home):
+    """PgBouncer in transaction mode before the database's server; start() and kill() it."""
+    made = Bouncer(database, home / "bouncer")
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+class Bouncer:
+    def __init__(self, database, home):
+        self.database, self.home, self.port = database, home, free_port()
+        self.dsn = f"host=127.0.0.1 port={self.port} user=postgres dbname={database.name}"
+        home.mkdir()
+        home.parent.chmod(0o755)
+        (home / "ini").write_text(f"""[databases]
+* = host={database.cluster.home} port={database.cluster.port} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {self.port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 4
+ignore_startup_parameters = extra_float_digits
+""")
+        self.start()
+
+    def start(self):
+        log = open(self.home / "log", "ab")
+        self.process = subprocess.Popen(["/usr/sbin/pgbouncer", str(self.home / "ini")], stdout=log, stderr=log,
+                                        cwd="/", **self.database.cluster._as_user())
+        log.close()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(20)
