@@ -16,18 +16,23 @@ struct enqueue {
     struct params jobs, schedules, all;
     size_t n_jobs, n_schedules, n_new;
     bool is_config;
-    bool removes; // schedules that are not among these
+    bool removes;       // schedules that are not among these
+    struct buf changed; // "a", "b": ids that are there with other parameters
     queue_enqueue_fn fn;
 };
 
-// A microsecond apart, so that they are taken in their order.
+// A microsecond apart, so that they are taken in their order. Returns how many are new, and of the
+// configuration's those that are there already and not as it says now.
 static const char jobs_sql[] =
-    "INSERT INTO cxsink.jobs (id, action, kind, params, priority, source, run_at, first_run_at)"
-    " SELECT s.id, s.action, s.kind, s.params::jsonb, s.priority, $1::text, s.at, s.at FROM"
-    " (SELECT s.*, coalesce(s.run_at, now() + s.n * interval '1 microsecond') AS at"
+    "WITH s AS (SELECT s.*, coalesce(s.run_at, now() + s.n * interval '1 microsecond') AS at"
     " FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],"
-    " $7::timestamptz[]) WITH ORDINALITY AS s(id, action, kind, params, priority, run_at, n)) s"
-    " ON CONFLICT (id) DO NOTHING";
+    " $7::timestamptz[]) WITH ORDINALITY AS s(id, action, kind, params, priority, run_at, n)),"
+    " i AS (INSERT INTO cxsink.jobs (id, action, kind, params, priority, source, run_at,"
+    " first_run_at) SELECT id, action, kind, params::jsonb, priority, $1::text, at, at FROM s"
+    " ON CONFLICT (id) DO NOTHING RETURNING id)"
+    " SELECT (SELECT count(*) FROM i), (SELECT string_agg('\"' || s.id || '\"', ', ' ORDER BY s.n)"
+    " FROM s JOIN cxsink.jobs j ON j.id = s.id WHERE $1::text = 'config'"
+    " AND (j.action, j.params) IS DISTINCT FROM (s.action, s.params::jsonb))";
 
 // Those of the configuration follow it; of the others the first one stays.
 static const char schedules_sql[] =
@@ -209,6 +214,7 @@ static void free_enqueue(struct item *item)
     params_deinit(&e->jobs);
     params_deinit(&e->schedules);
     params_deinit(&e->all);
+    buf_deinit(&e->changed);
     free(e);
 }
 
@@ -228,6 +234,7 @@ static void send_enqueue(struct queue *queue)
 {
     struct enqueue *e = (struct enqueue *)queue->enqueues.first;
     e->n_new = 0;
+    buf_clear(&e->changed);
     if (e->n_jobs > 0)
         queue_send(queue, &part_enqueue, jobs_sql, &e->jobs);
     if (e->n_schedules > 0)
@@ -241,10 +248,14 @@ static void send_enqueue(struct queue *queue)
 static void read_enqueue(struct queue *queue, const struct pg_result *result)
 {
     struct enqueue *e = (struct enqueue *)queue->enqueues.first;
-    for (int row = 0; row < pg_result_rows(result); row++)
+    if (pg_result_columns(result) == 2) { // jobs_sql
+        e->n_new += strtoull(pg_result_text(result, 0, 0), NULL, 10);
+        if (!pg_result_is_null(result, 0, 1))
+            buf_append_text(&e->changed, pg_result_text(result, 0, 1));
+        return;
+    }
+    for (int row = 0; row < pg_result_rows(result); row++) // schedules_sql
         e->n_new += pg_result_text(result, row, 0)[0] == 't';
-    if (pg_result_columns(result) == 0 && strncmp(pg_result_tag(result), "INSERT", 6) == 0)
-        e->n_new += (size_t)pg_result_affected(result);
 }
 
 static void finish(struct queue *queue, const struct status *st)
@@ -253,6 +264,11 @@ static void finish(struct queue *queue, const struct status *st)
     struct enqueue *e = (struct enqueue *)item;
     if (st->code == STATUS_OK && e->n_new > 0)
         queue_wake_in(queue, 0); // also where notifications do not come
+    if (st->code == STATUS_OK && e->changed.len > 0)
+        queue_tell(queue, LOG_LEVEL_WARN,
+                   "queued before with other parameters, and not again: %s; an id is run once, so "
+                   "give what was changed another id",
+                   buf_text(&e->changed));
     if (e->fn != NULL && !item->forgotten && !queue_stopping(queue))
         e->fn(item->owner, st, e->n_new);
     free_enqueue(item);

@@ -18,6 +18,7 @@ class Proxy:
     "silence"   nothing gets through any more, in either direction
     "cut"       COMMIT gets through, then the connection is reset
     "deaf"      the server gets what is sent, its answers do not get back
+    bytes       the same, from when the server is sent them
     "refuse"    reset at once
     """
 
@@ -69,7 +70,7 @@ class Proxy:
         self._writers.add(writer)
         self.opened += 1
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        state = {"swallow": False}
+        state = {"swallow": False, "deaf": False}
         if self.hole == "connect":
             self._swallow(state)
         if self.hole == "refuse":
@@ -104,6 +105,7 @@ class Proxy:
             tail = data[-6:]
             if committing and self.hole in ("commit", "cut"):
                 self._swallow(state)
+            state["deaf"] |= isinstance(self.hole, bytes) and self.hole in data
             up.write(data)
             await up.drain()
             if committing and self.hole == "cut":
@@ -115,7 +117,7 @@ class Proxy:
 
     async def _to_client(self, upstream, writer, state):
         while data := await upstream.read(65536):
-            if self.hole in ("silence", "deaf"):
+            if state["deaf"] or self.hole in ("silence", "deaf"):
                 self._swallow(state)
             if not state["swallow"]:
                 writer.write(data)

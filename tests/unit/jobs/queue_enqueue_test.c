@@ -59,6 +59,29 @@ static void test_enqueues(void **state)
     fixture_destroy(f);
 }
 
+// Of the configuration, which is queued at every start; elsewhere an id is its owner's matter.
+static void test_tells_of_changed_parameters(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_create();
+    struct worker *w = worker_start(f, 0);
+    struct submission jobs[] = {job("a", 0), job("b", 1), job("c", 2)};
+    jobs[0].params = "{\"n\": 1}";
+    assert_int_equal(must_enqueue(w, jobs, 3, "config"), 3);
+    jobs[0].params = "{ \"n\":1}"; // the same
+    jobs[2].action = 1;
+    assert_int_equal(must_enqueue(w, jobs, 2, "config"), 0);
+    assert_null(strstr(w->told, "other parameters"));
+    jobs[0].params = "{\"n\": 2}";
+    assert_int_equal(must_enqueue(w, jobs, 3, "submit"), 0);
+    assert_null(strstr(w->told, "other parameters"));
+    assert_int_equal(must_enqueue(w, jobs, 3, "config"), 0);
+    assert_non_null(strstr(w->told, "with other parameters, and not again: \"a\", \"c\";"));
+    assert_query(f, "SELECT id, action, params FROM cxsink.jobs ORDER BY id",
+                 "a|one|{\"n\": 1}\nb|two|{}\nc|three|{}");
+    fixture_destroy(f);
+}
+
 static void test_keeps_the_order(void **state)
 {
     (void)state;
@@ -228,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_enqueues),
+        cmocka_unit_test(test_tells_of_changed_parameters),
         cmocka_unit_test(test_keeps_the_order),
         cmocka_unit_test(test_queues_only),
         cmocka_unit_test(test_refused),
