@@ -126,23 +126,27 @@ COMMENT ON FUNCTION cxsink.enqueue IS
     'schema cxsink and INSERT on cxsink.jobs.';
 
 CREATE FUNCTION cxsink.cancel_job(id text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    -- Looked up and changed by the id alone: no other index is as good, whatever the statistics say.
+    was record;
 BEGIN
-    UPDATE cxsink.jobs j
-    SET state = 'cancelled', cancel_requested = true, finished_at = now(),
-        error = '{"message": "cancelled before it began"}'
-    WHERE j.id = cancel_job.id AND j.state = 'queued' AND j.leased_by IS NULL AND j.step = '';
-    IF FOUND THEN
+    SELECT j.state, j.step, j.leased_by, j.finished_at INTO was
+    FROM cxsink.jobs j WHERE j.id = cancel_job.id FOR UPDATE;
+    IF NOT FOUND OR was.finished_at IS NOT NULL THEN
+        RETURN was.state;
+    ELSIF was.state = 'queued' AND was.leased_by IS NULL AND was.step = '' THEN
+        UPDATE cxsink.jobs j
+        SET state = 'cancelled', cancel_requested = true, finished_at = now(),
+            error = '{"message": "cancelled before it began"}'
+        WHERE j.id = cancel_job.id;
         RETURN 'cancelled';
     END IF;
     UPDATE cxsink.jobs j
     SET cancel_requested = true,
         run_at = CASE WHEN j.leased_by IS NULL THEN least(j.run_at, now()) ELSE j.run_at END
-    WHERE j.id = cancel_job.id AND j.finished_at IS NULL;
-    IF FOUND THEN
-        PERFORM pg_notify('cxsink_jobs', 'cancel');
-        RETURN 'requested';
-    END IF;
-    RETURN (SELECT j.state FROM cxsink.jobs j WHERE j.id = cancel_job.id);
+    WHERE j.id = cancel_job.id;
+    PERFORM pg_notify('cxsink_jobs', 'cancel');
+    RETURN 'requested';
 END $$;
 COMMENT ON FUNCTION cxsink.cancel_job IS
     'Cancels a job: "cancelled" when it had not begun, "requested" when a daemon has to end it (and '
