@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """make demo: a private PostgreSQL, the simulator and the daemon under build/demo/, a live table once
-a second, and at the end what was sent beside what SELECT finds. Leaves no process behind.
+a second, and at the end what was sent beside what SELECT finds, and what came of a job. Leaves no process behind.
 
 DEMO_SECONDS ends it by itself (default: Ctrl-C); DEMO_RATE is in events/s (default 5000).
 """
@@ -118,6 +118,13 @@ def write_config(postgres, sim_port):
             "update": ["timestamp", "duration", "disposition", "queue_name", "agent_id", "attributes"],
             "newest_by": "timestamp", "touch": "updated_at"}},
         "postgres": {"dsn": postgres.dsn},
+        "jobs": {
+            "apis": {"demo": {"base_url": f"http://127.0.0.1:{sim_port}", "auth": "demo"}},
+            "actions": {"open-ticket": {"kind": "invoke", "api": "demo",
+                                        "action_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+                                        "allowed_inputs": ["customerId", "priority"]}},
+            "queue": [{"id": "demo-ticket", "action": "open-ticket",
+                       "inputs": {"customerId": "C-1042", "priority": 2}}]},
         "admin": {"listen": "127.0.0.1:0"},
     }
     path = HOME / "cxsink.json"
@@ -161,6 +168,17 @@ def show_live():
         lines += 1
         time.sleep(1)
         print_line(daemon_status(), last, time.monotonic() - began)
+
+
+JOB = ("select action, kind, state, date_part('epoch', finished_at - started_at) * 1000, result -> 'outputs'"
+       " from cxsink.jobs where finished_at is not null")
+
+
+def show_job(postgres):
+    """True when it succeeded."""
+    action, kind, state, ms, outputs = postgres.query(JOB)[0]
+    print(f"\n1 job: {kind} {action} {state} in {ms:.0f} ms: {json.dumps(outputs)}")
+    return state == "succeeded"
 
 
 def summary(postgres, port):
@@ -214,7 +232,9 @@ def run():
             s = daemon_status()
             return s["spool"]["events"] == 0 and s["streams"][0]["received"] >= sim(port, "/sim/stats")["sent"]
         until(settled, 60, "everything sent is committed", sink, HOME / "cxsink.log")
+        until(lambda: postgres.query(JOB), 60, "the job is finished", sink, HOME / "cxsink.log")
         same = summary(postgres, port)
+        same &= show_job(postgres)
         sink.send_signal(signal.SIGTERM)
         sink.wait(30)
         return 0 if same else 1
