@@ -174,7 +174,7 @@ static void look_again(void *owner)
 {
     struct jobs *jobs = owner;
     for (struct api *api = jobs->apis; api != NULL; api = api->next)
-        api->drained = false;
+        api->drained = api->asked = false; // a claim under way may have missed it
     jobs_fill_soon(jobs);
 }
 

@@ -113,11 +113,12 @@ def test_jobs_without_a_token_leave_their_places_to_others(world):
     """They were at work when the API refused the token, and there is no other."""
     world.job("revoked", inputs={}).run()
     gate = farside.Gate(answer(401))
-    works = [work.script("POST", SEND, gate).queue() for work in jobs(world, "revoked", 20)]
+    world.far.script("POST", "^/revoked/", *[gate] * 8)
+    works = [work.queue() for work in jobs(world, "revoked", 20)]
     gate.wait_held(8)  # all places
     path = "/oauth/revoked/token"
     world.far.path_answers[path] = [answer(503)] * DOWN
-    world.far.refused.update(r["headers"]["Authorization"].removeprefix("Bearer ") for r in works[0].seen())
+    world.far.refused.update(r["headers"]["Authorization"].removeprefix("Bearer ") for r in world.far.seen("POST", "^/revoked/"))
     gate.open()
     for work in jobs(world, "other", 3):
         work.run()

@@ -39,13 +39,14 @@ class Work:
         return self
 
     def done(self, state="succeeded", seconds=30):
-        """The record, once it is in this state."""
+        """The record, once it is in this state, and a final one is told."""
         def there():
             daemon, record = self.world.daemon, self.record
             assert daemon.alive(), f"the daemon ended:\n{daemon.log()[-4000:]}"
             ended = record["finished_at"] is not None
             assert not ended or state == record["state"], f"job {self.id} is {record['state']}: {short(record)}"
-            return record if record["state"] == state else None
+            told = not ended or self.audit("job." + state)
+            return record if told and record["state"] == state else None
         try:
             return wait.until(there, seconds, f"job {self.id} is {state}")
         except AssertionError as error:
