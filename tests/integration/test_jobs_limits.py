@@ -202,7 +202,7 @@ def test_half_open_lets_one_request_through_whoever_waits(world):
     for work in works:
         work.done()
         costs_nothing_but_requests(work)
-    assert breaker(world, "half") == 0 and sent <= 3 + 8
+    assert breaker(world, "half") == 0
 
 
 def test_an_outage_longer_than_the_retries_fails_no_job(world):

@@ -144,7 +144,7 @@ def test_a_given_checksum_is_compared(world):
 
 
 def test_code_may_have_one_mebibyte(world):
-    code = "// é\n" + "x;" * ((MIB - 6) // 2)
+    code = "/* " + "é" * ((MIB - 6) // 2) + " */"
     assert len(code.encode()) == MIB
     work = release(world, code=code)
     work.run()
