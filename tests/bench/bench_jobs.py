@@ -3,7 +3,8 @@
 """make bench-jobs: REST jobs against the simulator, PostgreSQL and it on the same cores.
 
 BENCH_JOBS (10,000 invoke jobs a run, each one request and one poll), BENCH_EVENTS (500,000 events a run beside
-them), BENCH_RUNS (3: medians of so many), BENCH_STATEMENTS=1 (prints each statement's share).
+them), BENCH_RUNS (3: medians of so many), BENCH_STATEMENTS=1 (prints each statement's share). Stalls are wall time and
+rates wait for the disk's fsync: on a machine that does other things they say little.
 """
 import base64
 import json
@@ -15,7 +16,7 @@ import threading
 import time
 
 import bench
-from bench import BUILD, HOME, Sim, cpu_seconds, daemons, postgreses, wait
+from bench import BUILD, HOME, Sim, cpu_seconds, daemons, median, postgreses, wait
 
 JOBS = int(os.environ.get("BENCH_JOBS", "10000"))
 EVENTS = int(os.environ.get("BENCH_EVENTS", "500000"))
@@ -167,10 +168,6 @@ def stall_run(cluster, path, by_file):
         after = daemon.metrics()
         daemon.stop()
     return stall(before, after)
-
-
-def median(runs, key):
-    return statistics.median(run[key] for run in runs)
 
 
 def show(name, figure, aim):
