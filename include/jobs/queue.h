@@ -36,6 +36,8 @@ struct queue_callbacks {
     void (*claim_done)(void *owner, unsigned asked, unsigned got);
     // The lease of a job is gone, or (`cancel`) a person asked to cancel it.
     void (*lost)(void *owner, const char *id, bool cancel);
+    // A job was failed, since too many workers died while they held it. May be NULL.
+    void (*given_up)(void *owner, const char *id, const char *action, const char *message);
     // There may be work now (a notification, a due time, a reconnect): ask with queue_claim().
     void (*wake)(void *owner);
     // The connection came up (`st` NULL) or is down; said once a change, and when the cause is

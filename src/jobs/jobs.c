@@ -230,6 +230,14 @@ static void on_connection(void *owner, const struct status *st, int64_t retry_us
              (double)retry_us / 1e6);
 }
 
+static void on_given_up(void *owner, const char *id, const char *action, const char *message)
+{
+    struct jobs *jobs = owner;
+    const struct jobs_audit_field fields[] = {{"job", id}, {"action", action}, {"detail", message}};
+    metric_add(metric_series(METRIC_JOBS_FINISHED, action, job_state_name(JOB_FAILED)), 1);
+    jobs->callbacks.audit(jobs->owner, "job.failed", fields, 3);
+}
+
 static void on_told(void *owner, enum log_level level, const char *sentence)
 {
     (void)owner;
@@ -290,6 +298,7 @@ void jobs_start(struct jobs *jobs)
                                                     .lost = on_lost,
                                                     .wake = on_wake,
                                                     .connection = on_connection,
+                                                    .given_up = on_given_up,
                                                     .told = on_told},
                                       .owner = jobs};
     if (!config->jobs.enabled || jobs->started)

@@ -184,6 +184,7 @@ struct queue {
         struct queue_counts counts_now, counts_next;
         struct mono asked_at;
         struct buf sentences; // to be told at the commit, each with its level (a byte) and a NUL
+        struct buf given_up;  // likewise: id, action and message of each, with their NULs
         struct buf unknown, unknown_told; // names of actions
         uint64_t unknown_jobs;
         uint64_t deleted; // since it was last told

@@ -51,6 +51,7 @@ static void tell_notes(struct queue *queue)
 static void drop_notes(struct queue *queue)
 {
     buf_clear(&queue->upkeep.sentences);
+    buf_clear(&queue->upkeep.given_up);
 }
 
 // --- LISTEN --------------------------------------------------------------------------------------
@@ -83,12 +84,15 @@ const struct part part_listen = {.name = "LISTEN",
 
 // --- takeover ------------------------------------------------------------------------------------
 
+// From the second loss on they come back apart from each other, so that a job that kills its
+// workers does not take those with it that happen to be beside it.
 static const char takeover_sql[] =
     "WITH e AS (SELECT id FROM cxsink.jobs WHERE leased_by IS NOT NULL AND leased_until < now()"
     " AND NOT (leased_by = $1::uuid AND id = ANY ($2::text[]))"
     " LIMIT $3::bigint FOR UPDATE SKIP LOCKED),"
     " u AS (UPDATE cxsink.jobs j SET leased_by = NULL, leased_until = NULL,"
-    " lease_losses = j.lease_losses + 1, run_at = least(j.run_at, now()),"
+    " lease_losses = j.lease_losses + 1, run_at = CASE j.lease_losses WHEN 0 THEN"
+    " least(j.run_at, now()) ELSE now() + j.lease_losses * random() * interval '2 s' END,"
     " state = CASE WHEN j.lease_losses + 1 >= $4::bigint THEN 'failed'"
     " WHEN j.state = 'running' THEN 'queued' ELSE j.state END,"
     " finished_at = CASE WHEN j.lease_losses + 1 >= $4::bigint THEN now() END,"
@@ -97,9 +101,9 @@ static const char takeover_sql[] =
     " format('given up: %s workers died while they held it, the last one %s', j.lease_losses + 1,"
     " CASE j.step WHEN '' THEN 'at its beginning' ELSE format('in step \"%s\"', j.step) END))"
     " ELSE j.error END"
-    " FROM e WHERE j.id = e.id RETURNING j.id, j.state, j.lease_losses),"
+    " FROM e WHERE j.id = e.id RETURNING j.id, j.action, j.state, j.lease_losses, j.error),"
     " k AS (DELETE FROM cxsink.job_locks k USING u WHERE k.job_id = u.id AND u.state = 'failed')"
-    " SELECT id, state, lease_losses FROM u";
+    " SELECT id, state, lease_losses, action, error->>'message' FROM u";
 
 static bool takeover_wanted(struct queue *queue)
 {
@@ -118,6 +122,30 @@ static void send_takeover(struct queue *queue)
     queue_send(queue, &part_takeover, takeover_sql, p);
 }
 
+static void note_given_up(struct queue *queue, const struct pg_result *result, int row)
+{
+    static const int columns[] = {0, 3, 4}; // id, action, message
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+        const char *text = pg_result_text(result, row, columns[i]);
+        buf_append(&queue->upkeep.given_up, text, strlen(text) + 1);
+    }
+}
+
+static void tell_given_up(struct queue *queue)
+{
+    struct buf list = queue->upkeep.given_up;
+    queue->upkeep.given_up = (struct buf){0};
+    for (size_t at = 0; at < list.len && !queue_stopping(queue);) {
+        const char *id = list.data + at;
+        const char *action = id + strlen(id) + 1;
+        const char *message = action + strlen(action) + 1;
+        at = (size_t)(message - list.data) + strlen(message) + 1;
+        if (queue->settings.callbacks.given_up != NULL)
+            queue->settings.callbacks.given_up(queue->settings.owner, id, action, message);
+    }
+    buf_deinit(&list);
+}
+
 static void read_takeover(struct queue *queue, const struct pg_result *result)
 {
     struct buf *out = &queue->upkeep.sentences;
@@ -125,11 +153,13 @@ static void read_takeover(struct queue *queue, const struct pg_result *result)
         const char *id = pg_result_text(result, row, 0);
         bool failed = strcmp(pg_result_text(result, row, 1), "failed") == 0;
         note_level(queue, failed ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN);
-        if (failed)
+        if (failed) {
             buf_printf(out, "job %s failed: %s workers died while they held it", id,
                        pg_result_text(result, row, 2));
-        else
+            note_given_up(queue, result, row);
+        } else {
             buf_printf(out, "job %s goes on: the worker that held it let its lease run out", id);
+        }
         note_end(queue);
     }
     if (pg_result_rows(result) == TAKEOVER_MAX)
@@ -141,6 +171,7 @@ static void taken_over(struct queue *queue)
     if (queue->upkeep.sentences.len > 0)
         queue_wake_in(queue, 0);
     tell_notes(queue);
+    tell_given_up(queue);
 }
 
 const struct part part_takeover = {.name = "the takeover of jobs",
@@ -369,6 +400,7 @@ void upkeep_start(struct queue *queue)
 void upkeep_free(struct queue *queue)
 {
     buf_deinit(&queue->upkeep.sentences);
+    buf_deinit(&queue->upkeep.given_up);
     buf_deinit(&queue->upkeep.unknown);
     buf_deinit(&queue->upkeep.unknown_told);
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daemons that die while they work at jobs: whatever they were doing, its effect happens once."""
+import asyncio
 import base64
 import json
 import os
@@ -228,11 +229,20 @@ def test_one_dies_and_one_is_stopped_beyond_its_lease(make_daemon, database, far
     assert len(ended) == len(set(ended)) and len(ended) >= jobs + 1 - 24
 
 
+async def slowly(_request):
+    """As long as it takes to find out who killed a worker, and to do it again."""
+    await asyncio.sleep(0.06)
+
+
 def test_a_job_that_kills_its_workers_is_given_up(make_daemon, database, far):
+    """It alone, and none of those that were at work beside it."""
     fleet = Fleet(make_daemon, database, far)
     daemon = fleet.start()
-    far.always("POST", "/execute$", stall())
-    farside.enqueue(database, "scan", SMALL, id="killer")
+    trace, killer = str(uuid.uuid4()), "the last one at its beginning"
+    far.always("POST", "/execute$", stall(), job=trace)
+    far.always("POST", "/invocations$", slowly)
+    farside.enqueue(database, "scan", SMALL, id="killer", trace_id=trace, priority=1)
+    fleet.enqueue("ticket", {"inputs": {}}, 10)
     for n in range(1, 6):
         far.wait_seen(n, "POST", "/execute$")
         daemon.kill()
@@ -240,12 +250,15 @@ def test_a_job_that_kills_its_workers_is_given_up(make_daemon, database, far):
         daemon.start().wait_up()
     made = farside.wait_job(database, "killer", "failed")
     assert made["lease_losses"] == 5 and "5 workers died while they held it" in made["error"]["message"]
-    assert made["error"]["message"].endswith("the last one at its beginning")
+    assert made["error"]["message"].endswith(killer)
     assert "job killer failed: 5 workers died while they held it" in daemon.log()
-    # The others go on, and so does this one when a person wants it.
+    [ended] = [e for e in daemon.audit() if e["event"] == "job.failed"]
+    assert ended["job"] == "killer" and ended["detail"].endswith(killer)
+    assert daemon.metrics()['cxsink_jobs_finished_total{action="scan",state="failed"}'] == 1
+    fleet.wait_done()
+    assert fleet.column("id", "state <> 'succeeded'") == ["killer"] and set(far.effects.values()) == {1}
+    # A person may want it again.
     far.scripts.clear()
-    farside.enqueue(database, "scan", SMALL, id="other")
-    farside.wait_job(database, "other")
     assert database.value("select cxsink.retry_job('killer')") is True
     farside.wait_job(database, "killer")
-    assert len(far.seen("POST", "/execute$")) == 7
+    assert len(far.seen("POST", "/execute$")) == 6
