@@ -57,18 +57,12 @@ const char *format_name(enum format format)
 
 const char *format_nearest(const char *name, size_t length)
 {
-    unsigned best = (unsigned)(length < 9 ? length / 3 : 3) + 1;
-    const char *nearest = NULL;
+    struct spelling spelling = {
+        .text = name, .length = length, .limit = (unsigned)(length < 9 ? length / 3 : 3) + 1};
 
-    for (size_t i = 0; i < N_FORMATS; i++) {
-        const char *other = formats[i].name;
-        unsigned distance = keyword_distance(name, length, other, strlen(other), best);
-        if (distance < best) {
-            best = distance;
-            nearest = other;
-        }
-    }
-    return nearest;
+    for (size_t i = 0; i < N_FORMATS; i++)
+        spelling_offer(&spelling, formats[i].name);
+    return spelling.nearest;
 }
 
 // --- dates and times -----------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include "json/text.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <string.h>
 
 #define DISTANCE_LENGTH_MAX 63
@@ -113,31 +114,46 @@ static bool same(char a, char b)
     return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
-unsigned keyword_distance(const char *a, size_t a_length, const char *b, size_t b_length,
-                          unsigned limit)
+static unsigned distance(const struct spelling *from, const char *name, size_t length)
 {
     // Rows of the table of distances between beginnings: two before, the one before, this one.
     unsigned rows[3][DISTANCE_LENGTH_MAX + 1];
     unsigned *before = rows[0], *last = rows[1], *row = rows[2];
+    const char *text = from->text;
 
-    if (a_length > DISTANCE_LENGTH_MAX || b_length > DISTANCE_LENGTH_MAX)
-        return limit + 1;
-    for (size_t k = 0; k <= b_length; k++)
+    if (from->length > DISTANCE_LENGTH_MAX || length > DISTANCE_LENGTH_MAX)
+        return UINT_MAX;
+    for (size_t k = 0; k <= length; k++)
         row[k] = (unsigned)k;
-    for (size_t i = 1; i <= a_length; i++) {
+    for (size_t i = 1; i <= from->length; i++) {
         unsigned *reused = before;
         before = last;
         last = row;
         row = reused;
         row[0] = (unsigned)i;
-        for (size_t k = 1; k <= b_length; k++) {
-            unsigned replaced = last[k - 1] + !same(a[i - 1], b[k - 1]);
+        for (size_t k = 1; k <= length; k++) {
+            unsigned replaced = last[k - 1] + !same(text[i - 1], name[k - 1]);
             row[k] = least(replaced, least(last[k], row[k - 1]) + 1);
-            if (i > 1 && k > 1 && same(a[i - 1], b[k - 2]) && same(a[i - 2], b[k - 1]))
+            if (i > 1 && k > 1 && same(text[i - 1], name[k - 2]) && same(text[i - 2], name[k - 1]))
                 row[k] = least(row[k], before[k - 2] + 1);
         }
     }
-    return least(row[b_length], limit + 1);
+    return row[length];
+}
+
+void spelling_offer(struct spelling *spelling, const char *name)
+{
+    size_t length = strlen(name), alike = 0;
+    unsigned edits = distance(spelling, name, length);
+
+    while (alike < length && alike < spelling->length && same(name[alike], spelling->text[alike]))
+        alike++;
+    if (edits > spelling->limit ||
+        (edits == spelling->limit && (spelling->nearest == NULL || alike <= spelling->alike)))
+        return;
+    spelling->limit = edits;
+    spelling->alike = alike;
+    spelling->nearest = name;
 }
 
 // Names that others use for notes of their own, though they look like keywords.
@@ -153,20 +169,17 @@ static bool is_known_note(const char *name, size_t length)
 
 const char *keyword_nearest(const char *name, size_t length, unsigned draft_bits)
 {
-    unsigned best = length < 3 ? 1 : length < 8 ? 2 : length < 14 ? 3 : 4;
-    const char *nearest = NULL;
+    struct spelling spelling = {.text = name,
+                                .length = length,
+                                .limit = length < 3    ? 1
+                                         : length < 8  ? 2
+                                         : length < 14 ? 3
+                                                       : 4};
 
     if (is_known_note(name, length))
         return NULL;
-    for (int i = 0; i < KEYWORD_COUNT; i++) {
-        const struct keyword_info *info = &keywords[i];
-        if ((info->drafts & draft_bits) == 0)
-            continue;
-        unsigned distance = keyword_distance(name, length, info->name, info->length, best);
-        if (distance < best) {
-            best = distance;
-            nearest = info->name;
-        }
-    }
-    return nearest;
+    for (int i = 0; i < KEYWORD_COUNT; i++)
+        if ((keywords[i].drafts & draft_bits) != 0)
+            spelling_offer(&spelling, keywords[i].name);
+    return spelling.nearest;
 }

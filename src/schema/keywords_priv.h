@@ -183,9 +183,17 @@ const char *keyword_draft_name(enum schema_draft draft);
 const char *keyword_vocabulary_name(enum vocabulary vocabulary);
 unsigned keyword_vocabulary_drafts(enum vocabulary vocabulary);
 
-// Edits (insert, delete, replace, swap of neighbours; not changes of case) between two short texts;
-// more than `limit`, or a text of more than 63 bytes, comes back as limit + 1.
-unsigned keyword_distance(const char *a, size_t a_length, const char *b, size_t b_length,
-                          unsigned limit);
+// What a text is a misspelling of: the names of a list are offered in turn, and the one that comes
+// closest is kept. The distance is in edits (insert, delete, replace, swap of neighbours; not
+// changes of case), the caller's `limit` and more being too far; of two as far, the one that begins
+// like the text for longer. Texts of more than 63 bytes are like nothing.
+struct spelling {
+    const char *text;
+    size_t length;
+    unsigned limit;      // what comes next must be closer, or as far and more alike
+    size_t alike;        // bytes at the front of `nearest`
+    const char *nearest; // NULL: none yet
+};
+void spelling_offer(struct spelling *spelling, const char *name);
 
 #endif

@@ -115,6 +115,20 @@ static bool check_names(struct compiler *compiler, uint32_t at, uint32_t array)
     return right;
 }
 
+static void fault_type(struct compiler *compiler, uint32_t token, const char *name, size_t length)
+{
+    struct spelling spelling = {.text = name, .length = length, .limit = 3};
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+        spelling_offer(&spelling, types[i].name);
+    bool found = spelling.nearest != NULL;
+    compiler_fault(compiler, token,
+                   "there is no such type%s%s%s; types are null, boolean, number, integer, "
+                   "string, array, object",
+                   found ? " (did you mean \"" : "", found ? spelling.nearest : "",
+                   found ? "\"?)" : "");
+}
+
 static bool check_type(struct compiler *compiler, uint32_t token, unsigned *seen)
 {
     size_t length;
@@ -124,21 +138,7 @@ static bool check_type(struct compiler *compiler, uint32_t token, unsigned *seen
     const char *name = compiler_name_text(compiler, token, &length);
     unsigned kinds = shape_type(name, length);
     if (kinds == 0) {
-        const char *nearest = "";
-        unsigned best = 3;
-        for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
-            unsigned distance =
-                keyword_distance(name, length, types[i].name, strlen(types[i].name), best);
-            if (distance < best) {
-                best = distance;
-                nearest = types[i].name;
-            }
-        }
-        compiler_fault(compiler, token,
-                       "there is no such type%s%s%s; types are null, boolean, number, integer, "
-                       "string, array, object",
-                       *nearest != '\0' ? " (did you mean \"" : "", nearest,
-                       *nearest != '\0' ? "\"?)" : "");
+        fault_type(compiler, token, name, length);
         return false;
     }
     if ((*seen & kinds) != 0)

@@ -103,6 +103,33 @@ def test_every_accept_and_reject_case(database, tenant, make_daemon, target):
         assert all("message" in json.loads(line) or "MESSAGE" in json.loads(line) for line in log.splitlines())
 
 
+def test_pattern_that_gives_up(database, tenant, make_daemon, workdir):
+    """A pattern that would hold the loop is given up: a dead letter with a reason of its own, counted; the events
+    around it are rows. The pattern stands in a file that the configuration registers by its URI."""
+    schema = json.loads(daemon.SCHEMA.read_text())
+    schema["properties"]["attributes"]["properties"]["queueName"] = {"$ref": "https://schemas.example/queue"}
+    (workdir / "event.json").write_text(json.dumps(schema))
+    (workdir / "queue.json").write_text('{"pattern": "^(a+)+$"}')
+    settings = daemon.config(database.dsn, tenant, streams={"main": {"schema": str(workdir / "event.json")}},
+                             schemas={"https://schemas.example/queue": str(workdir / "queue.json")})
+    d = make_daemon(settings).start().wait_ready()
+    runs_away = cases.Reject("runs-away", cases.members("runs-away", attributes={"queueName": "a" * 64 + "!"}),
+                             "schema.pattern_limit", "/attributes/queueName")
+    refused = cases.Reject("refused", cases.members("refused", attributes={"queueName": "b"}), "schema.pattern",
+                           "/attributes/queueName")
+    good = [cases.encode(cases.members(key, attributes={"queueName": "a"})) for key in ("before", "after")]
+    send_all(tenant, d, [good[0], runs_away.payload, refused.payload, good[1]])
+    wait.until(lambda: database.count() == 2 and len(database.dead()) == 2, 30, "all are stored")
+    for letter, case, keyword in zip(dead_letters(database), (runs_away, refused), ("pattern_limit", "pattern")):
+        assert (letter["reason"], letter["payload"]) == (case.reason, case.payload)
+        first = letter["detail"][0]
+        assert (first["keyword"], first["instance"]) == (keyword, case.instance)
+        assert first["schema"].endswith("queue.json#/pattern")
+        assert d.metrics()[f'cxsink_events_rejected_total{{stream="main",reason="{case.reason}"}}'] == 1
+    assert "simpler" in dead_letters(database)[0]["detail"][0]["message"]
+    assert d.stop() == 0
+
+
 def test_message_over_the_limit(database, tenant, make_daemon):
     """S7, P5: a 2 MiB message, in one frame and in many, is a dead letter with its first 64 KiB, closes
     with 1009 and ends nothing else."""

@@ -82,6 +82,8 @@ static void test_typos(void **state)
     assert_fault("{\"$defs\":{\"unused\":{\"patern\":\"\"}}}", "/$defs/unused/patern",
                  "did you mean \"pattern\"?");
     assert_fault("{\"prop\\u0065rtie\":{}}", "/propertie", "did you mean \"properties\"?");
+    // As far from "$ref", but not as much like it.
+    assert_fault("{\"$def\":{}}", "/$def", "did you mean \"$defs\"?");
     assert_int_equal(compile_as(NULL, "{\"x-type\":1,\"example\":{},\"note\":\"\",\"id\":3}").count,
                      0);
     assert_int_equal(compile_as(NULL, "{\"format\":\"int64\"}").count, 0);
