@@ -380,8 +380,6 @@ enum status_code schema_compile(const char *name, const char *text, size_t lengt
     if (code == STATUS_OK)
         return code;
     const struct schema_fault *fault = &faults.list[0];
-    if (fault->file[0] != '\0')
-        name = fault->file;
     if (faults.count > 1)
         return status_set(st, code, "%s:%u:%u: %s: %s (and %zu more)", name, fault->line,
                           fault->column, fault->pointer, fault->message, faults.count - 1);

@@ -2,6 +2,8 @@
 // Faults of schemas: all at once, each at its place, none let through.
 #include "schema_fixture.h"
 
+#include "core/buf.h"
+
 struct outcome {
     struct schema_fault faults[FIXTURE_FAULTS];
     size_t count;
@@ -88,6 +90,16 @@ static void test_typos(void **state)
                      0);
     assert_int_equal(compile_as(NULL, "{\"format\":\"int64\"}").count, 0);
     assert_valid("{\"utterlyDifferent\":1}", "1");
+    // Longer than any keyword, also when it is written in escapes.
+    struct buf text = {0};
+    buf_append_text(&text, "{\"");
+    for (int i = 0; i < 50; i++)
+        buf_append_text(&text, "\\u0061");
+    buf_append_text(&text,
+                    "\":1,\"additionalPropertiesadditionalPropertiesadditionalPropertiesadditional"
+                    "\":1,\"maxProperties\":1e30}");
+    assert_valid(buf_text(&text), "{}");
+    buf_deinit(&text);
 }
 
 static void test_strict(void **state)

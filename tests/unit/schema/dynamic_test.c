@@ -37,6 +37,20 @@ static void test_bound_once(void **state)
                            "\"$defs\":{" TREE "}}"));
 }
 
+// Two schemas may be meant, and none of them is in scope: what the reference itself names counts.
+static void test_none_in_scope(void **state)
+{
+    (void)state;
+    const char *schema = "{\"$id\":\"http://r/\",\"$dynamicRef\":\"b#x\",\"$defs\":{"
+                         "\"a\":{\"$id\":\"a\",\"$dynamicAnchor\":\"x\",\"type\":\"string\"},"
+                         "\"b\":{\"$id\":\"b\",\"$dynamicAnchor\":\"x\",\"$anchor\":\"x\","
+                         "\"type\":\"integer\"}}}";
+
+    assert_true(is_dynamic(schema));
+    assert_valid(schema, "1");
+    assert_invalid(schema, "\"s\"");
+}
+
 static void test_strict_tree(void **state)
 {
     (void)state;
@@ -163,9 +177,13 @@ static void test_recursive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bound_once), cmocka_unit_test(test_strict_tree),
-        cmocka_unit_test(test_scopes_end), cmocka_unit_test(test_recorded_through_scope),
-        cmocka_unit_test(test_endless),    cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_bound_once),
+        cmocka_unit_test(test_none_in_scope),
+        cmocka_unit_test(test_strict_tree),
+        cmocka_unit_test(test_scopes_end),
+        cmocka_unit_test(test_recorded_through_scope),
+        cmocka_unit_test(test_endless),
+        cmocka_unit_test(test_deep),
         cmocka_unit_test(test_recursive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

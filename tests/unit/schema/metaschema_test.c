@@ -123,9 +123,11 @@ static enum status_code lookup(void *data, const char *uri, struct schema_source
 {
     if (strcmp(uri, "http://m/locked") == 0)
         return status_set(st, STATUS_DENIED, "it is locked");
-    if (strcmp(uri, "http://m/") != 0)
+    if (strcmp(uri, "http://m/") != 0 && strcmp(uri, "http://m/large") != 0)
         return STATUS_NOT_FOUND;
     *source_r = (struct schema_source){.text = data, .length = strlen(data), .name = "m.json"};
+    if (strcmp(uri, "http://m/large") == 0)
+        source_r->length = SCHEMA_TEXTS_MAX; // looked at by nobody
     return STATUS_OK;
 }
 
@@ -135,9 +137,11 @@ struct outcome {
     bool valid; // of the number 1
 };
 
-static struct outcome compile_with(const char *metaschema, const char *text)
+static struct outcome compile_strict(enum schema_strict strict, const char *metaschema,
+                                     const char *text)
 {
-    struct schema_options options = {.lookup = lookup, .lookup_data = (void *)metaschema};
+    struct schema_options options = {
+        .strict = strict, .lookup = lookup, .lookup_data = (void *)metaschema};
     struct outcome outcome = {0};
     struct schema_faults faults = {.list = &outcome.fault, .max = 1};
     struct schema *schema;
@@ -149,6 +153,11 @@ static struct outcome compile_with(const char *metaschema, const char *text)
     schema_destroy(&schema);
     outcome.count = faults.count;
     return outcome;
+}
+
+static struct outcome compile_with(const char *metaschema, const char *text)
+{
+    return compile_strict(SCHEMA_STRICT_TYPOS, metaschema, text);
 }
 
 static void assert_refused(const char *metaschema, const char *text, const char *message)
@@ -188,6 +197,34 @@ static void test_custom(void **state)
     assert_refused("", "{\"$schema\":\"http://m/none\"}", "names neither a draft");
 }
 
+// What the meta-schema leaves out is ignored, or a fault of the strictest; it is asked for once.
+static void test_left_out(void **state)
+{
+    (void)state;
+    static const char *const core = "{\"$vocabulary\":{\"" VOCABULARY "core\":true}}";
+    struct outcome outcome = compile_strict(SCHEMA_STRICT_ALL, core, MINE);
+
+    assert_int_equal(outcome.count, 2);
+    assert_string_equal(outcome.fault.pointer, "/type");
+    assert_non_null(strstr(outcome.fault.message, "that the schema's meta-schema leaves out"));
+    outcome =
+        compile_with(core, "{\"$schema\":\"http://m/\",\"$defs\":{\"a\":{\"$id\":\"http://b\","
+                           "\"$schema\":\"http://m/\",\"type\":\"string\"}},"
+                           "\"$ref\":\"http://b\"}");
+    assert_int_equal(outcome.count, 0);
+    assert_true(outcome.valid);
+}
+
+static void test_too_large(void **state)
+{
+    (void)state;
+    struct outcome outcome = compile_with("{}", "{\"$ref\":\"http://m/large\"}");
+
+    assert_int_equal(outcome.count, 1);
+    assert_string_equal(outcome.fault.pointer, "/$ref");
+    assert_non_null(strstr(outcome.fault.message, "the schemas are more than 67108864 bytes"));
+}
+
 // A meta-schema that is its own.
 static void test_own(void **state)
 {
@@ -216,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_of_themselves), cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_refusals),      cmocka_unit_test(test_custom),
+        cmocka_unit_test(test_left_out),      cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_own),           cmocka_unit_test(test_embedded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

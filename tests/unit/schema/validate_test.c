@@ -2,6 +2,8 @@
 // Every keyword from both sides; then what failures say, and in which order.
 #include "schema_fixture.h"
 
+#include "core/buf.h"
+
 static void test_type(void **state)
 {
     (void)state;
@@ -129,6 +131,27 @@ static void test_enum_large(void **state)
     }
     schema_destroy(&compiled);
     free(schema);
+}
+
+// Strings that are alike in length, beginning and end are told apart by a hash of the whole.
+static void test_enum_alike(void **state)
+{
+    (void)state;
+    struct buf schema = {0};
+
+    buf_append_text(&schema, "{\"enum\":[\"x\"");
+    for (int i = 0; i < 50; i++)
+        buf_printf(&schema, ",\"beginning-%03d-and-end\"", i);
+    buf_append_text(&schema, "]}");
+    assert_valid(buf_text(&schema), "\"beginning-000-and-end\"");
+    assert_valid(buf_text(&schema), "\"beginning-049-and-end\"");
+    assert_valid(buf_text(&schema), "\"beginning-04\\u0039-and-end\"");
+    assert_valid(buf_text(&schema), "\"x\"");
+    assert_invalid(buf_text(&schema), "\"beginning-050-and-end\"");
+    assert_invalid(buf_text(&schema), "\"beginning-049-and-end \"");
+    assert_invalid(buf_text(&schema), "\"\"");
+    assert_invalid(buf_text(&schema), "null");
+    buf_deinit(&schema);
 }
 
 static void test_bounds(void **state)
@@ -697,6 +720,7 @@ int main(void)
         cmocka_unit_test(test_enum_strings),
         cmocka_unit_test(test_enum_mixed),
         cmocka_unit_test(test_enum_large),
+        cmocka_unit_test(test_enum_alike),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_multiple_of),
         cmocka_unit_test(test_lengths),
