@@ -226,7 +226,7 @@ static int take_option(int option, struct validate_request *request)
         fputs(help, stdout);
         return EXIT_DONE;
     default:
-        return cli_usage_error("validate", "wrong option, or one without its value");
+        return cli_usage_error("validate", "wrong option");
     }
 }
 
@@ -234,8 +234,7 @@ static int run(struct validate_request *request, int argc, char **argv)
 {
     int option;
 
-    optind = 0;
-    opterr = 0;
+    optind = 0; // from the beginning, also a second time
     while ((option = getopt_long(argc, argv, "s:c:qj:h", options, NULL)) != -1) {
         int code = take_option(option, request);
         if (code >= 0)
