@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pty
+import resource
 import select
 import signal
 import subprocess
@@ -174,6 +175,15 @@ def test_a_process_that_dies_is_a_fault(validator):
         assert [int(line.split(":")[1]) for line in told] == list(range(1, len(told) + 1))
         assert out.endswith(b")\n")
         assert not any(os.path.exists(f"/proc/{worker}") for worker in workers)
+
+
+def test_a_process_that_cannot_start_is_a_fault(validator):
+    """Without descriptors for all processes there is no answer, and those that run already are ended."""
+    files = [validator.file(f"{i}.ndjson", lines(1)) for i in range(16)]
+    done = validator.run("--jobs", 16, *files, code=70,
+                         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12)))
+    assert done.stderr == "cxsink validate: cannot start a process: Too many open files\n"
+    assert done.stdout == ""
 
 
 def test_processes_end_with_their_parent(validator):
