@@ -104,7 +104,7 @@ static void print_json(const struct dry_run *d, const struct shown *shown)
     buf_append_text(&out, ",\"headers\":{");
     for (size_t i = 0; i < shown->n_headers; i++)
         put_member(&out, shown->headers[i].name, header_value(&shown->headers[i]));
-    buf_printf(&out, "},\"body\":");
+    buf_append_text(&out, "},\"body\":");
     buf_append_text(&out, shown->body[0] != '\0' ? shown->body : "null");
     printf("%s}\n", buf_text(&out));
     buf_deinit(&out);
@@ -159,6 +159,17 @@ static void print_remark(const struct dry_run *d, const char *format, ...)
 
 // --- steps ---------------------------------------------------------------------------------------
 
+static void print_request(const struct dry_run *d, const struct shown *shown)
+{
+    if (d->json) {
+        print_json(d, shown);
+        return;
+    }
+    print_title(d);
+    putchar('\n');
+    print_text(shown);
+}
+
 static void show_send(const struct dry_run *d, struct job_op *op)
 {
     struct http_header list[REQUEST_HEADERS_MAX];
@@ -167,31 +178,27 @@ static void show_send(const struct dry_run *d, struct job_op *op)
     char *body = body_of(op);
     struct shown shown = {.method = op->method, .url = url, .body = body, .headers = list};
     shown.n_headers = request_headers(d->api, d->job, op, authorization, list);
-    if (d->json) {
-        print_json(d, &shown);
-    } else {
-        print_title(d);
-        putchar('\n');
-        print_text(&shown);
-    }
+    print_request(d, &shown);
     free(url);
     free(body);
 }
 
+// A signature or token may stand in the query.
 static void show_store(const struct dry_run *d, struct job_op *op)
 {
     static const struct http_header type = {"Content-Type", "application/json"};
-    char *body = body_of(op);
-    struct shown shown = {"PUT", d->action->storage_url, body, &type, 1};
-    if (shown.url == NULL)
+    const char *configured = d->action->storage_url;
+    if (configured == NULL) {
         print_remark(d, "writes the record to a file in %s", d->action->storage_dir);
-    else if (d->json)
-        print_json(d, &shown);
-    else {
-        print_title(d);
-        putchar('\n');
-        print_text(&shown);
+        return;
     }
+    size_t plain = strcspn(configured, "?");
+    char *url =
+        mem_printf("%.*s%s", (int)plain, configured, configured[plain] != '\0' ? "?***" : "");
+    char *body = body_of(op);
+    struct shown shown = {"PUT", url, body, &type, 1};
+    print_request(d, &shown);
+    free(url);
     free(body);
 }
 
@@ -223,7 +230,15 @@ static bool has_step(const struct config_action *action, const char *step)
     return strcmp(step, "store") != 0 || stores;
 }
 
-// What it says is known when the job has ended.
+// Where the path of a URL begins.
+static size_t host_end(const char *url)
+{
+    const char *host = strstr(url, "://");
+    size_t before = host != NULL ? (size_t)(host + 3 - url) : 0;
+    return before + strcspn(url + before, "/?#");
+}
+
+// What it says is known when the job has ended. The path of a webhook may be its secret.
 static void show_notification(struct dry_run *d, struct job *job)
 {
     const struct config_action *action = d->action;
@@ -231,7 +246,7 @@ static void show_notification(struct dry_run *d, struct job *job)
     strcpy(job->step, "end");
     d->undo = false;
     if (url != NULL)
-        print_remark(d, "the outcome is POSTed to %s", url);
+        print_remark(d, "the outcome is POSTed to %.*s", (int)host_end(url), url);
 }
 
 static void make_uuid(char text[UUID_TEXT_SIZE])

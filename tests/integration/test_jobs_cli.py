@@ -251,10 +251,12 @@ def test_dry_run_of_storage_and_data(offline):
     made = offline.json("submit", "--dry-run", json.dumps(scan))
     assert [(m["step"], m["method"]) for m in made] == [("send", "POST"), ("store", "PUT")]
     assert made[1]["url"] == "https://store.example/x" and made[1]["body"]["encodedData"].startswith("<base64")
-    action["notify_url"] = "https://hook.example/h"
+    action["notify_url"] = "https://hook.example/hidden-1"
+    action["storage"]["url"] += "?sig=hidden-2"
     offline.write()
     text = offline.jobs("submit", "--dry-run", json.dumps(scan)).stdout
-    assert "PUT https://store.example/x\n" in text and "scan, end: the outcome is POSTed to https://hook" in text
+    assert "PUT https://store.example/x?***\n" in text and "the outcome is POSTed to https://hook.example\n" in text
+    assert "hidden" not in text
     assert len(offline.json("submit", "--dry-run", json.dumps(scan))) == 2
 
 
