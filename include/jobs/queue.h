@@ -31,8 +31,8 @@ struct resolver;
 struct queue_callbacks {
     // A job is leased to this worker; it is the receiver's now. Its state is RUNNING or POLLING.
     void (*claimed)(void *owner, struct job *job);
-    // The answer to a claim is complete. Fewer than asked for: there is nothing more for now, and
-    // `wake` says when there may be.
+    // The answer to a claim is complete. Fewer than asked for: there is nothing more for now (or
+    // the connection went: then 0), and `wake` says when there may be.
     void (*claim_done)(void *owner, unsigned asked, unsigned got);
     // The lease of a job is gone, or (`cancel`) a person asked to cancel it.
     void (*lost)(void *owner, const char *id, bool cancel);
@@ -65,7 +65,8 @@ void queue_destroy(struct queue **queue);
 bool queue_connected(const struct queue *queue);
 
 // Asks for up to `max` jobs of the actions whose flag in `wanted` (by index into
-// config.jobs.actions) is set. One request is in flight at a time; a second one is joined to it.
+// config.jobs.actions) is set. One request is in flight at a time; of those that come meanwhile the
+// last one goes out next.
 void queue_claim(struct queue *queue, unsigned max, const bool *wanted);
 
 // What became of a lease.
@@ -98,21 +99,25 @@ struct queue_save {
     const char *notification; // JSON body for the outbox; NULL: none
 };
 // Called once, when it is committed (STATUS_OK), or the lease is lost (STATUS_BUSY; `lost` is not
-// called then). It waits as long as the database is away.
+// called then). It waits as long as the database is away. Texts that PostgreSQL cannot hold are
+// replaced by one that says so: U+0000 by U+FFFD, else the whole text.
 typedef void (*queue_fn)(void *owner, enum status_code code);
 void queue_save(struct queue *queue, const struct queue_save *save, queue_fn fn, void *owner);
 // Forgets callbacks of this owner; what they store is stored all the same.
 void queue_forget(struct queue *queue, const void *owner);
 
 // Takes the lock `key` for the job; `holder` is the job that has it (its id) when code is
-// STATUS_BUSY. Taking it again is fine.
+// STATUS_BUSY, or NULL: the job itself is not leased here any more. Taking it again is fine.
 typedef void (*queue_lock_fn)(void *owner, enum status_code code, const char *holder);
 void queue_lock(struct queue *queue, const char *job_id, const char *key, queue_lock_fn fn,
                 void *owner);
 
 // Puts jobs on the queue in one transaction; an id that is there already is left alone
-// (`n_new` counts the others). Schedules (every, cron) are put into cxsink.job_schedules.
-// `source`: "config", "drop", "submit".
+// (`n_new` counts the others, but for those of a first attempt whose answer was lost). Schedules
+// (every, cron) are put into cxsink.job_schedules. `source`: "config", "drop", "submit". Schedules
+// of source "config" follow the configuration: changed ones are stored anew, and those that came
+// from this configuration's file and are not among `jobs` are removed, unless these are partial.
+// STATUS_INVALID: the server refuses them, and none is queued.
 typedef void (*queue_enqueue_fn)(void *owner, const struct status *st, size_t n_new);
 void queue_enqueue(struct queue *queue, const struct config *config, const struct submissions *jobs,
                    const char *source, queue_enqueue_fn fn, void *owner);
@@ -125,7 +130,8 @@ struct queue_notification {
     char *body;
     unsigned attempt;
 };
-// Leases up to `max` due notifications (`fn` gets them one call; they are its until it returns).
+// Leases up to `max` due notifications (`fn` gets them one call; they are its until it returns). Of
+// two requests that wait the later one stays. What is not done with in a minute comes again.
 typedef void (*queue_outbox_fn)(void *owner, const struct queue_notification *items, size_t n);
 void queue_outbox(struct queue *queue, unsigned max, queue_outbox_fn fn, void *owner);
 // `delay_us` < 0: done (delivered, or given up with `error`), else tried again then.

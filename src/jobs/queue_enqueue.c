@@ -302,7 +302,6 @@ static bool enqueue_refused(struct queue *queue, const struct pg_error *error)
 }
 
 const struct part part_enqueue = {.name = "an enqueue",
-                                  .lone = true,
                                   .wanted = enqueue_wanted,
                                   .send = send_enqueue,
                                   .result = read_enqueue,

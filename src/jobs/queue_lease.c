@@ -174,7 +174,6 @@ static void send_give_back(struct queue *queue)
 }
 
 const struct part part_give_back = {.name = "giving leases back",
-                                    .lone = true,
                                     .wanted = give_back_wanted,
                                     .send = send_give_back,
                                     .committed = queue_stopped,

@@ -78,7 +78,6 @@ void list_free(struct list *list, void (*free_fn)(struct item *item));
 
 struct part {
     const char *name;
-    bool lone;     // in a group of its own
     bool periodic; // when it is refused, its next time will do
     bool (*wanted)(struct queue *queue);
     void (*send)(struct queue *queue);

@@ -175,7 +175,6 @@ static void taken_over(struct queue *queue)
 }
 
 const struct part part_takeover = {.name = "the takeover of jobs",
-                                   .lone = true,
                                    .periodic = true,
                                    .wanted = takeover_wanted,
                                    .send = send_takeover,
@@ -224,7 +223,6 @@ static void read_schedules(struct queue *queue, const struct pg_result *result)
 }
 
 const struct part part_schedules = {.name = "firing schedules",
-                                    .lone = true,
                                     .periodic = true,
                                     .wanted = schedules_wanted,
                                     .send = send_schedules,
@@ -274,7 +272,6 @@ static void read_retention(struct queue *queue, const struct pg_result *result)
 }
 
 const struct part part_retention = {.name = "the retention of jobs",
-                                    .lone = true,
                                     .periodic = true,
                                     .wanted = retention_wanted,
                                     .send = send_retention,
@@ -372,7 +369,6 @@ static void counts_aborted(struct queue *queue)
 }
 
 const struct part part_counts = {.name = "counting jobs",
-                                 .lone = true,
                                  .periodic = true,
                                  .wanted = counts_wanted,
                                  .send = send_counts,

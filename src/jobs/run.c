@@ -235,6 +235,8 @@ static void check_code(struct run *run)
 static void on_lock(void *owner, enum status_code code, const char *holder)
 {
     struct run *run = owner;
+    if (code == STATUS_BUSY && holder == NULL) // another daemon has the job, as `lost` will say
+        return;
     if (code == STATUS_BUSY && !run->op.fail_if_held) {
         int64_t delay = run->op.delay_us > 0 ? run->op.delay_us : LOCK_RETRY_US;
         run_release(run, delay, "another job holds its lock");
