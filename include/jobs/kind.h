@@ -153,6 +153,8 @@ struct job_kind {
     // True when cancelling must first undo something, or has (`take` is then given
     // JOB_ANSWER_CANCELLED, and FAIL comes when that is done); NULL: never.
     bool (*must_undo)(const struct job *job);
+    // The step that undoes, however long ago the job was due; NULL: none.
+    const char *undo_step;
     // The body of the notification of a finished job, as JSON, to the action's notify_url (or
     // webhook_url); false: none.
     bool (*notification)(const struct job *job, const struct kind_context *context,

@@ -368,5 +368,6 @@ const struct job_kind job_kind_publish = {
     .plan = plan,
     .take = take,
     .must_undo = must_undo,
+    .undo_step = "restore",
     .notification = publish_notification,
 };

@@ -173,6 +173,9 @@ static int64_t now_wall(const struct run *run)
 static bool too_old(const struct run *run)
 {
     const struct job *job = run->job;
+    const char *undo_step = run->kind->undo_step;
+    if (undo_step != NULL && strcmp(job->step, undo_step) == 0)
+        return false;
     int64_t since = job->first_run_us > job->created_us ? job->first_run_us : job->created_us;
     return now_wall(run) - since > run->action->give_up_after_us;
 }

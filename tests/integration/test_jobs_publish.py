@@ -30,6 +30,7 @@ def world(build, shared_database, shared_far):
     section = farside.jobs(shared_far, actions={
         "release": common,
         "once": {**common, "retry": {"max": 0}},
+        "impatient": {**common, "retry": {"give_up_after": "1s"}},
         "sandboxed": {**common, "environments": ["sandbox"]},
         "moved": {**common, "paths": {"version": "/v9/{actionId}/{versionId}/state"}},
         "lost": {**common, "api": "lost", "retry": {"max": 0}},
@@ -278,6 +279,14 @@ def test_restoring_is_tried_again_and_audited(world):
     events = [e["event"] for e in work.audit()]
     assert "job.restoring" in events and events[-1] == "job.failed"
     assert "restored" in work.audit("job.failed")[0]["detail"]
+
+
+def test_a_job_that_is_given_up_is_restored_all_the_same(world):
+    """Its age ends the tries to publish, and not those to restore."""
+    work = before(release(world, "impatient"), published=True)
+    work.script("PATCH", VERSION, answer(500), answer(422), answer(500))
+    error = work.fail()
+    assert error["restored"] is True and methods(work) == ["GET", "PATCH", "PATCH", "PATCH", "PATCH"]
 
 
 def test_a_restore_that_fails_is_told_loudly(world):
