@@ -241,14 +241,6 @@ def test_events_flow_while_a_far_side_stalls(make_daemon, database, far):
 
 # --- reload ---
 
-def reload(daemon):
-    daemon.write()
-    before = daemon.audit_events().count("config.reload")
-    daemon.send_signal(signal.SIGHUP)
-    wait.until(lambda: daemon.audit_events().count("config.reload") > before, 30, "it is reloaded")
-    assert [e for e in daemon.audit() if e["event"] == "config.reload"][-1]["result"] == "taken"
-
-
 def test_reload_with_jobs_in_every_state(fleet, database, far):
     fleet.changes["concurrency"] = 2
     daemon = fleet.start(actions={"slow": {"kind": "invoke", "api": "cxone", "action_id": farside.ACTION_ID,
@@ -271,7 +263,7 @@ def test_reload_with_jobs_in_every_state(fleet, database, far):
     section["actions"]["timeouts"]["action_id"] = "other"
     section["actions"]["fresh"] = {"kind": "execute", "api": "cxone", "action_id": farside.ACTION_ID}
     daemon.config["auth"]["cxone"]["client_id"] = "another"
-    reload(daemon)
+    daemon.reload()
     # What runs ends under the old configuration; what is gone is not leased, and said; what is new works.
     farside.enqueue(database, "scan", SMALL, id="unknown")
     fresh = farside.Gate()
@@ -290,7 +282,7 @@ def test_reload_with_jobs_in_every_state(fleet, database, far):
     section["actions"]["scan"] = {"kind": "execute", "api": "cxone", "action_id": farside.ACTION_ID}
     section["actions"]["slow"] = {"kind": "invoke", "api": "cxone", "action_id": farside.ACTION_ID,
                                   "poll": {"interval": "200ms", "timeout": "60s"}}
-    reload(daemon)
+    daemon.reload()
     for name in ("unknown", "polling"):
         farside.wait_job(database, name)
     assert len(far.seen("POST", "/invocations$")) == 1
@@ -304,7 +296,7 @@ def test_a_reload_changes_the_rate(fleet, database, far):
     wait.until(lambda: daemon.status()["jobs"]["apis"][0]["held_for_seconds"] > 60, 30, "the rest waits")
     assert len(far.seen()) == 2
     daemon.config["jobs"]["apis"]["cxone"]["rate_limit"] = "1000/s"
-    reload(daemon)
+    daemon.reload()
     fleet.wait_done()
     assert fleet.count("attempt > 1") == 0
     fleet.check_once(10)
@@ -318,7 +310,7 @@ def test_reloads_under_load(fleet, far):
         wait.until(lambda: len(far.effects) >= n * 25, 60, "they work on", poll=0.002)
         daemon.config["jobs"]["concurrency"] = 4 + n % 9
         daemon.config["auth"]["cxone"]["client_id"] = f"id-{n % 3}"
-        reload(daemon)
+        daemon.reload()
     fleet.wait_done()
     fleet.check_once(600)
     assert fleet.count("attempt > 1 or lease_losses > 0") == 0

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import signal
 
 import pytest
 
@@ -19,14 +18,6 @@ def fleet(make_daemon, database, far):
     return Fleet(make_daemon, database, far)
 
 
-def reload(daemon):
-    daemon.write()
-    before = daemon.audit_events().count("config.reload")
-    daemon.send_signal(signal.SIGHUP)
-    wait.until(lambda: daemon.audit_events().count("config.reload") > before, 30, "it is reloaded")
-    assert [e for e in daemon.audit() if e["event"] == "config.reload"][-1]["result"] == "taken"
-
-
 # --- the configuration ---
 
 def test_a_job_of_the_configuration_runs_once(fleet, database, far):
@@ -36,7 +27,7 @@ def test_a_job_of_the_configuration_runs_once(fleet, database, far):
         farside.wait_job(database, name)
     farside.enqueue(database, "scan", SMALL, id="other")
     farside.wait_job(database, "other")
-    reload(daemon)
+    daemon.reload()
     assert daemon.stop() == 0
     database.query("update cxsink.jobs set finished_at = now() - interval '2 d'")
     daemon.config["jobs"]["retention"] = "1d"
@@ -48,7 +39,7 @@ def test_a_job_of_the_configuration_runs_once(fleet, database, far):
     wait.until(lambda: farside.job(database, "other") is None, 30, "what is old is deleted")
     wait.until(lambda: 'with other parameters, and not again: "once";' in daemon.log(), 30, "it is said")
     assert "deleted 1 finished jobs that were older than jobs.retention" in daemon.log()
-    reload(daemon)
+    daemon.reload()
     farside.enqueue(database, "scan", SMALL, id="last")
     farside.wait_job(database, "last")
     assert sorted(fleet.column("id")) == ["last", "new", "once", "twin"]
@@ -81,7 +72,7 @@ def test_schedules(fleet, database, far):
                           "from cxsink.job_schedules where id = 'daily'")
     # What the configuration has no more comes no more.
     daemon.config["jobs"]["queue"] = daemon.config["jobs"]["queue"][1:]
-    reload(daemon)
+    daemon.reload()
     wait.until(lambda: sorted(r[0] for r in database.query("select id from cxsink.job_schedules")) == ["daily", "utc"],
                30, "the schedule is gone")
 
@@ -223,12 +214,12 @@ def test_a_reload_takes_another_directory(fleet, dropped, database, workdir):
     """What waits in the old one is taken when it is looked at again."""
     other = workdir / "other.d"
     fleet.daemon.config["jobs"]["drop_dir"] = str(other)
-    reload(fleet.daemon)
+    fleet.daemon.reload()
     wait.until(lambda: (other / "failed").exists(), 30, "it is made")
     drop(dropped, "old.json", {"id": "old", **SCAN})
     drop(other, "new.json", {"id": "new", **SCAN})
     farside.wait_job(database, "new")
     assert farside.job(database, "old") is None and (dropped / "old.json").exists()
     fleet.daemon.config["jobs"]["drop_dir"] = str(dropped)
-    reload(fleet.daemon)
+    fleet.daemon.reload()
     farside.wait_job(database, "old")

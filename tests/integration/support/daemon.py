@@ -105,6 +105,14 @@ class Daemon:
     def send_signal(self, number):
         self.process.send_signal(number)
 
+    def reload(self):
+        """It takes its configuration as it is now."""
+        self.write()
+        before = self.audit_events().count("config.reload")
+        self.send_signal(signal.SIGHUP)
+        wait.until(lambda: self.audit_events().count("config.reload") > before, 30, "it is reloaded")
+        assert [e for e in self.audit() if e["event"] == "config.reload"][-1]["result"] == "taken"
+
     def stop(self, number=signal.SIGTERM, seconds=60):
         """Asks it to stop; returns its exit code."""
         self.process.send_signal(number)

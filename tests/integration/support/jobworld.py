@@ -3,7 +3,6 @@
 import contextlib
 import json
 import pathlib
-import signal
 import subprocess
 import uuid
 
@@ -96,11 +95,7 @@ class World:
 
     def reload(self):
         """The daemon takes its configuration as it is now."""
-        self.daemon.write()
-        before = self.daemon.audit_events().count("config.reload")
-        self.daemon.send_signal(signal.SIGHUP)
-        wait.until(lambda: self.daemon.audit_events().count("config.reload") > before, 30, "it is reloaded")
-        assert [e for e in self.daemon.audit() if e["event"] == "config.reload"][-1]["result"] == "taken"
+        self.daemon.reload()
 
     def refused(self, action, params, *words):
         """The faults of parameters that are refused before anything is sent, as {pointer: message}."""
