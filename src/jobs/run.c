@@ -215,7 +215,10 @@ static void on_code_checked(void *owner, const struct sandbox_verdict *verdict)
                                 .message = verdict->message,
                                 .elapsed_us = verdict->elapsed_us};
     run->jobs->checks--;
-    run_answer(run, &answer);
+    if (sandbox_result_final(verdict->result))
+        run_answer(run, &answer);
+    else // it says nothing about the code: the helper is missing, or was killed
+        run_retry(run, verdict->message);
 }
 
 static void check_code(struct run *run)

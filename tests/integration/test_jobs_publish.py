@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from support import daemon as daemons
 from support import farside, jobworld
 from support.farside import answer
 
@@ -192,6 +193,29 @@ def test_reading_the_state_is_tried_again(world):
     work = release(world).script("GET", VERSION, answer(503), answer(429, headers={"Retry-After": "0"}))
     work.run()
     assert methods(work) == ["GET", "GET", "GET", "PATCH"]
+
+
+HELPER = """#!/bin/sh
+echo >>{0}
+[ "$(wc -l <{0})" -gt {1} ] || exit 1
+exec {2}/cxsink-jscheck "$@"
+"""
+
+
+@pytest.mark.parametrize("deaths", [2, 99])
+def test_a_helper_that_dies_says_nothing_of_the_code(make_daemon, build, workdir, database, far, deaths):
+    """The code is checked again; the job fails only when that goes on."""
+    helper = workdir / "jscheck"
+    helper.write_text(HELPER.format(workdir / "runs", deaths, build))
+    helper.chmod(0o755)
+    action = {"kind": "publish", "api": "cxone", "action_id": farside.ACTION_ID, "retry": {"max": 2}}
+    make_daemon(daemons.config(database.dsn, far, jobs=farside.jobs(far, actions={"release": action})),
+                environment={"CXSINK_JSCHECK": str(helper)}).start().wait_ready()
+    farside.enqueue(database, "release", {"version_id": "v", "environment": "sandbox", "code": CODE}, id="j")
+    farside.wait_job(database, "j", "succeeded" if deaths == 2 else "failed")
+    assert len((workdir / "runs").read_text()) == 3
+    if deaths == 99:
+        assert farside.job(database, "j")["error"]["message"].endswith("; nothing was sent") and not far.requests
 
 
 # --- restoring ---
