@@ -112,23 +112,33 @@ static void plan(const struct job *job, const struct kind_context *context, stru
 
 // --- take ----------------------------------------------------------------------------------------
 
+// Of a text without line ends, which was checked, its length says it all; megabytes need not be
+// read for that.
+static bool text_size(const struct job_op *op, uint64_t *bytes_r)
+{
+    const char *text = op->payload.base64;
+    size_t length = op->payload.base64_length;
+    size_t offset;
+    if (op->held.len > 0)
+        return base64_text_check(text, length, bytes_r, &offset);
+    while (length > 0 && text[length - 1] == '=')
+        length--;
+    *bytes_r = length / 4 * 3 + (length % 4 > 0 ? length % 4 - 1 : 0);
+    return true;
+}
+
 // Bytes of the payload; -1 when its file cannot be looked at any more.
 static int64_t payload_size(const struct kind_context *context)
 {
-    struct stat info;
+    struct stat info = {0};
     struct job_op op = {0};
     uint64_t bytes = 0;
-    size_t offset;
-    bool known = false;
     plan_payload(context, &op);
-    if (op.payload.type == JOB_PAYLOAD_FILE)
-        known = stat(op.payload.path, &info) == 0;
-    if (op.payload.type == JOB_PAYLOAD_BASE64)
-        known = base64_text_check(op.payload.base64, op.payload.base64_length, &bytes, &offset);
-    else if (known)
-        bytes = (uint64_t)info.st_size;
+    bool is_file = op.payload.type == JOB_PAYLOAD_FILE;
+    bool known = is_file ? stat(op.payload.path, &info) == 0
+                         : op.payload.type == JOB_PAYLOAD_BASE64 && text_size(&op, &bytes);
     job_op_deinit(&op);
-    return known ? (int64_t)bytes : -1;
+    return !known ? -1 : is_file ? info.st_size : (int64_t)bytes;
 }
 
 static void put_payload(struct buf *out, const struct kind_context *context)

@@ -76,9 +76,8 @@ static void read_code(int fd, const char *path, uint64_t size, struct buf *code,
 {
     if (size > PUBLISH_CODE_MAX)
         status_set(st, STATUS_INVALID,
-                   "%s has %" PRIu64 " bytes, more than the %zu that code may "
-                   "have",
-                   path, size, PUBLISH_CODE_MAX);
+                   "%s has %" PRIu64 " bytes, more than the %zu that code may have", path, size,
+                   PUBLISH_CODE_MAX);
     else if (!read_all(fd, (size_t)size, code))
         status_set(st, STATUS_IO, "%s cannot be read to its end", path);
     else if (!text_utf8_valid(code->data, code->len))

@@ -159,6 +159,26 @@ static void any_2xx_is_a_success(void **state)
     }
 }
 
+static void sizes_of_base64(void **state)
+{
+    static const struct {
+        const char *data, *original, *encoded;
+    } cases[] = {
+        {"", "0", "0"},     {"QQ", "1", "4"},     {"QQ==", "1", "4"},         {"QUI=", "2", "4"},
+        {"QUJD", "3", "4"}, {"QUJDRA", "4", "8"}, {"QU\\nJD\\r\\n", "3", "4"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *params = mem_printf(
+            "{'data': '%s', 'encoding': 'base64', 'content_type': 'text/csv'}", cases[i].data);
+        struct drive *d = begin(state, params);
+        drive_http(d, 400, "");
+        drive_fails_with(d, "originalSize", cases[i].original);
+        drive_fails_with(d, "encodedSize", cases[i].encoded);
+        if (i + 1 < sizeof(cases) / sizeof(cases[0]))
+            drive_end(d);
+        free(params);
+    }
+}
+
 static void refused(void **state)
 {
     static const int statuses[] = {302, 400, 403, 404, 413};
@@ -399,6 +419,7 @@ int main(void)
         with_files(the_path_of_the_action),
         with_files(accepted),
         with_files(any_2xx_is_a_success),
+        with_files(sizes_of_base64),
         with_files(refused),
         with_files(given_up),
         with_files(a_file_that_is_gone),
