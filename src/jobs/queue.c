@@ -408,8 +408,8 @@ void queue_destroy(struct queue **pointer)
     timer_stop(&queue->tick);
     timer_stop(&queue->wake);
     loop_unpost(queue->settings.loop, queue);
+    queue_set_state(queue, QUEUE_STOPPED); // before anything that is aborted starts a timer
     disconnect(queue);
-    queue_set_state(queue, QUEUE_STOPPED);
     loop_defer_free(queue->settings.loop, queue, free_queue);
 }
 

@@ -422,6 +422,28 @@ static void test_reconfigure(void **state)
     fixture_destroy(f);
 }
 
+// While every part of it has something in flight; nothing of it may be left in the loop.
+static void test_destroyed_in_flight(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_create();
+    struct worker *w = worker_start(f, 0);
+    enqueue_jobs(f, 5);
+    struct job *job = claim_one(w);
+    PGconn *holder = PQconnectdb(f->dsn);
+    PQclear(PQexec(holder, "BEGIN; LOCK cxsink.jobs"));
+    save_plain(w, job, JOB_SUCCEEDED, "end");
+    claim(w, 3);
+    wait_until(f, !query_is(f, "SELECT count(*) FROM pg_locks WHERE NOT granted", "0"));
+    unsigned wakes = w->wakes;
+    worker_close(w);
+    PQfinish(holder);
+    for (int i = 0; i < 20; i++)
+        fixture_turn(f);
+    assert_int_equal(w->wakes, wakes);
+    fixture_destroy(f);
+}
+
 // Destroyed in each of its callbacks.
 enum where {
     IN_CLAIMED,
@@ -555,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_cut_off_for_long),
         cmocka_unit_test(test_terminated_again_and_again),
         cmocka_unit_test(test_reconfigure),
+        cmocka_unit_test(test_destroyed_in_flight),
         cmocka_unit_test(test_destroyed_in_callbacks),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
