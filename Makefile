@@ -194,7 +194,7 @@ unit: $(unit_tests) $(fuzz_tests)
 python := /usr/bin/python3
 pytest := $(python) -m pytest -q -p no:cacheprovider
 # how many tests, or compilers, at a time
-parallel ?= 2
+parallel ?= 4
 
 packages:
 	@sh tests/tools/packages.sh build
