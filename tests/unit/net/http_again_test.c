@@ -109,10 +109,13 @@ static void test_targets(void **state)
                                             "leads to http://other.test:80, another server",
                                             "leads nowhere: a URL for requests",
                                             "leads nowhere: the URL is not valid"};
-        char text[256];
+        // The server's thread may look at them until it is stopped.
+        static char text[256];
+        static struct fake_reply replies[2];
         snprintf(text, sizeof(text),
                  "HTTP/1.1 302 There\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n", targets[i]);
-        struct fake_reply replies[] = {{.bytes = text}, {.bytes = OK_REPLY}};
+        replies[0] = (struct fake_reply){.bytes = text};
+        replies[1] = (struct fake_reply){.bytes = OK_REPLY};
         f->server->replies = replies; // nothing was asked yet
         struct caller c = follow(f, "GET", HTTP_REDIRECTS);
         assert_contains(c.response.detail, words[i]);
