@@ -193,8 +193,9 @@ unit: $(unit_tests) $(fuzz_tests)
 # --- what installs packages, tests, shows --------------------------------------------------------
 python := /usr/bin/python3
 pytest := $(python) -m pytest -q -p no:cacheprovider
-# how many tests, or compilers, at a time
-parallel ?= 4
+# how many compilers, or unit tests, at a time; and integration tests, which wait much of their time
+parallel ?= 2
+workers ?= 4
 
 packages:
 	@sh tests/tools/packages.sh build
@@ -220,7 +221,7 @@ $(BUILD)/test/%: tests/integration/probe/%.c $(lib)/net.a $(lib)/json.a $(lib)/c
 	  $(filter %.a,$^) -Wl,--end-group $(package_libs)
 
 integration: all $(probes)
-	@cd tests/integration && CXSINK_BUILD=$(abspath $(BUILD)) $(pytest) -n $(parallel) $(TESTS)
+	@cd tests/integration && CXSINK_BUILD=$(abspath $(BUILD)) $(pytest) -n $(workers) $(TESTS)
 
 # One part alone, without limits: tests/bench/bench_PART.c, linked with every folder.
 micro := $(filter decode schema spool,$(patsubst tests/bench/bench_%.c,%,$(wildcard tests/bench/*.c)))
