@@ -36,7 +36,7 @@ jobs := api base64_text breaker configure cron drop drop_file execute execute_ch
         submission_params
 ops := admin admin_address audit metrics
 app := actions addresses certificates daemon flow jobs pipeline report streams
-cli := check check_connect common database dead dead_replay jobs jobs_change jobs_dry_run jobs_list \
+cli := check check_connect commands common database dead dead_replay jobs jobs_change jobs_dry_run jobs_list \
        jobs_queue jobs_show jobs_submit jobs_wait load load_position load_progress main migrate \
        options run spool status validate validate_files validate_inputs validate_jobs validate_lines \
        validate_progress validate_tell

@@ -1,39 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// cxsink: the command table and what is common to all commands.
+// cxsink: what is common to all commands.
 #include "app/daemon.h"
 #include "cli/commands.h"
-#include "cli/migrate.h"
-#include "cli/spool.h"
-#include "cli/validate.h"
 
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-static const struct command {
-    const char *name;
-    int (*fn)(int argc, char **argv);
-    const char *help;
-} commands[] = {
-    {"run", cli_run, "the daemon, in the foreground"},
-    {"check", cli_check, "checks configuration, schemas and mappings; --connect: servers too"},
-    {"migrate", cli_migrate, "brings the database schema up to date"},
-    {"load", cli_load, "backfills NDJSON files through the same path"},
-    {"validate", cli_validate, "validates NDJSON against a JSON Schema"},
-    {"status", cli_status, "what the running daemon is doing"},
-    {"dead", cli_dead, "lists, shows and replays dead letters"},
-    {"jobs", cli_jobs, "queues, shows, cancels and retries REST jobs"},
-    {"spool", cli_spool, "looks into a spool"},
-};
-
-#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
 static void print_help(FILE *to)
 {
     fputs("usage: cxsink COMMAND [OPTION...]\n\nCommands:\n", to);
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
+    for (size_t i = 0; i < cli_commands_count; i++)
+        fprintf(to, "  %-9s %s\n", cli_commands[i].name, cli_commands[i].help);
     fputs("\nCommon options:\n"
           "  -c, --config FILE   the configuration (else $CXSINK_CONFIG, else\n"
           "                      /etc/cxsink/cxsink.json)\n"
@@ -56,7 +35,7 @@ static int command_index(int argc, char **argv)
     return 0;
 }
 
-static int run_command(const struct command *command, int argc, char **argv, int index)
+static int run_command(const struct cli_command *command, int argc, char **argv, int index)
 {
     for (int i = index; i > 1; i--) { // the options before it move behind it
         char *kept = argv[i];
@@ -84,9 +63,9 @@ static bool wants_help(const char *argument)
 
 static int dispatch(int argc, char **argv, int index)
 {
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(argv[index], commands[i].name) == 0)
-            return run_command(&commands[i], argc, argv, index);
+    for (size_t i = 0; i < cli_commands_count; i++) {
+        if (strcmp(argv[index], cli_commands[i].name) == 0)
+            return run_command(&cli_commands[i], argc, argv, index);
     }
     fprintf(stderr, "cxsink: no command \"%s\"; see `cxsink --help`\n", argv[index]);
     return EXIT_WRONG_USAGE;
