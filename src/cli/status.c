@@ -22,16 +22,19 @@
 #define ANSWER_SECONDS 10
 
 static const char help[] =
-    "usage: cxsink status [-c FILE | --runtime-dir DIR] [--json]\n"
+    "usage: cxsink status [-c FILE | --runtime-dir DIR] [--ready] [--json]\n"
     "\n"
     "Shows what the running daemon is doing: streams, lag, spool, database,\n"
     "jobs and the breakers of their APIs.\n"
     "\n"
+    "      --ready            only whether it is ready, else why not; exit code 1 when it is not\n"
+    "                         (for the health checks of containers and load balancers)\n"
     "  -c, --config FILE      the daemon's configuration (tells its runtime_dir)\n"
     "      --runtime-dir DIR  where its control.sock is, without reading a configuration\n"
     "      --json             the whole status as JSON\n"
     "\n"
-    "Exit codes: 0 it answered; 69 it does not run, or does not answer.\n";
+    "Exit codes: 0 it answered, with --ready: and is ready; 1 it is not ready (with --ready\n"
+    "alone); 69 it does not run, or does not answer.\n";
 
 // --- asking ---
 
@@ -181,14 +184,25 @@ static void print_jobs(const struct tape *tape, uint32_t jobs)
     print_apis(tape, lookup_member(tape, jobs, "apis"));
 }
 
+static bool is_ready(const struct tape *tape)
+{
+    uint32_t ready = lookup_member(tape, 0, "ready");
+    return ready != TAPE_NONE && tape->tokens[ready].kind == TAPE_TRUE;
+}
+
+static void print_ready(const struct tape *tape)
+{
+    puts(is_ready(tape) ? "ready" : "not ready:");
+    print_reasons(tape, lookup_member(tape, 0, "reasons"));
+}
+
 static void print_status(const struct tape *tape)
 {
     char text[1024];
-    uint32_t ready = lookup_member(tape, 0, "ready");
-    bool is_ready = ready != TAPE_NONE && tape->tokens[ready].kind == TAPE_TRUE;
     printf("cxsink %s", text_of(tape, 0, "version", text, sizeof(text)));
     printf(", process %.0f, since %s: %s\n", number_of(tape, 0, "pid"),
-           text_of(tape, 0, "started_at", text, sizeof(text)), is_ready ? "ready" : "NOT READY");
+           text_of(tape, 0, "started_at", text, sizeof(text)),
+           is_ready(tape) ? "ready" : "NOT READY");
     print_reasons(tape, lookup_member(tape, 0, "reasons"));
     print_streams(tape, lookup_member(tape, 0, "streams"));
     uint32_t spool = lookup_member(tape, 0, "spool");
@@ -208,7 +222,12 @@ static void print_status(const struct tape *tape)
     print_jobs(tape, lookup_member(tape, 0, "jobs"));
 }
 
-static int show(const char *dir, bool json)
+struct status_request {
+    const char *path, *dir;
+    bool ready, json;
+};
+
+static int show(const char *dir, const struct status_request *request)
 {
     struct buf answer = {0};
     struct tape tape;
@@ -222,9 +241,11 @@ static int show(const char *dir, bool json)
     if (body == NULL || !tape_parse(&tape, body, strlen(body))) {
         fputs("cxsink status: the daemon does not answer; is it stopping?\n", stderr);
     } else {
-        code = EXIT_DONE;
-        if (json)
+        code = request->ready && !is_ready(&tape) ? EXIT_NO : EXIT_DONE;
+        if (request->json)
             fputs(body, stdout);
+        else if (request->ready)
+            print_ready(&tape);
         else
             print_status(&tape);
     }
@@ -233,24 +254,20 @@ static int show(const char *dir, bool json)
     return code;
 }
 
-static int show_configured(const char *path, bool json)
+static int show_configured(const struct status_request *request)
 {
-    char *runtime_dir = cli_runtime_dir(path);
+    char *runtime_dir = cli_runtime_dir(request->path);
     if (runtime_dir == NULL)
         return EXIT_CONFIG;
-    int code = show(runtime_dir, json);
+    int code = show(runtime_dir, request);
     free(runtime_dir);
     return code;
 }
 
-struct status_request {
-    const char *path, *dir;
-    bool json;
-};
-
 static const struct cli_option list[] = {
     CLI_CONFIG_OPTION(status_request, path),
     CLI_OPTION(status_request, "runtime-dir", CLI_TEXT, dir),
+    CLI_OPTION(status_request, "ready", CLI_FLAG, ready),
     CLI_OPTION(status_request, "json", CLI_FLAG, json),
 };
 static const struct cli_options options = {
@@ -262,6 +279,5 @@ int cli_status(int argc, char **argv)
     int code = cli_options_read(&options, argc, argv, &request);
     if (code != CLI_GO_ON)
         return code;
-    return request.dir != NULL ? show(request.dir, request.json)
-                               : show_configured(request.path, request.json);
+    return request.dir != NULL ? show(request.dir, &request) : show_configured(&request);
 }

@@ -175,8 +175,11 @@ def test_status_command(busy, cxsink, build):
         assert re.search(r"^main +live +102 +100 +2 +\d+ms  2\d{3}-", text, re.M), text
         assert "spool     0 events, 0 B of 1.0 GiB" in text or re.search(r"spool +0 events, .* of 1\.0 GiB", text)
         assert re.search(r"database  ready, 2 of 2 connections; 50 inserted", text)
+    done = cxsink("status", "-c", busy.path, "--ready")
+    assert (done.returncode, done.stdout) == (0, "ready\n")
     busy.stop()
-    for arguments in (("-c", busy.path), ("--runtime-dir", busy.config["runtime_dir"], "--json")):
+    for arguments in (("-c", busy.path), ("--runtime-dir", busy.config["runtime_dir"], "--json"),
+                      ("-c", busy.path, "--ready")):
         done = cxsink("status", *arguments)
         assert done.returncode == 69 and done.stdout == "" and "is it running" in done.stderr
     assert cxsink("status", "--runtime-dir", "/tmp/" + "x" * 120).returncode == 69
@@ -191,6 +194,10 @@ def test_status_of_trouble(tenant, make_daemon, cxsink):
     text = cxsink("status", "-c", d.path).stdout
     assert "NOT READY" in text and re.search(r"^  database down: .*127\.0\.0\.1", text, re.M), text
     assert re.search(r"^spool     10 events", text, re.M)
+    done = cxsink("status", "-c", d.path, "--ready")
+    assert done.returncode == 1 and re.match(r"not ready:\n  database down: ", done.stdout), done.stdout
+    done = cxsink("status", "-c", d.path, "--ready", "--json")
+    assert done.returncode == 1 and json.loads(done.stdout)["ready"] is False
 
 
 def test_help_and_usage(cxsink):

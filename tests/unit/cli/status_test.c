@@ -197,6 +197,18 @@ static void an_answer_that_lacks_everything(void **state)
     wrote(f->out, "NOT READY");
 }
 
+static void whether_it_is_ready(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, HEAD STATUS, "--ready"), EXIT_NO);
+    wrote(f->out, "not ready:\n  stream main: \\x1b[2J\n");
+    unlink(f->socket);
+    assert_int_equal(ask(f, HEAD "{\"ready\":true,\"reasons\":[]}", "--ready"), EXIT_DONE);
+    wrote(f->out, "ready\n");
+    unlink(f->socket);
+    assert_int_equal(ask(f, NULL, "--ready"), EXIT_NO_SERVER);
+}
+
 static void answers_that_are_none(void **state)
 {
     static const char *const answers[] = {
@@ -261,6 +273,7 @@ int main(void)
         TEST(what_the_daemon_does),
         TEST(as_json_as_it_came),
         TEST(an_answer_that_lacks_everything),
+        TEST(whether_it_is_ready),
         TEST(answers_that_are_none),
         TEST(no_daemon),
         TEST(a_path_that_no_socket_has),
