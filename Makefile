@@ -85,7 +85,7 @@ lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
 
 .PHONY: all help demo check check-sanitized valgrind soak bench bench-micro bench-schema bench-sink \
-        bench-queue bench-stream bench-jobs install clean format unit unit-build fuzz fuzz-build integration packages
+        bench-queue bench-stream bench-jobs install uninstall clean format unit unit-build fuzz fuzz-build integration packages
 .DELETE_ON_ERROR:
 all: $(BUILD)/cxsink $(BUILD)/cxsink-sim $(or $(helper),no-helper)
 no-helper:
@@ -261,20 +261,39 @@ bench-jobs:
 format:
 	clang-format -i $$(git ls-files 'src/*.[ch]' 'include/*.h' 'tests/*.[ch]')
 
+# --- installing: MODE:FILE:DESTINATION of everything; PREFIX is where it will be, DESTDIR where it is put
+share := $(PREFIX)/share
+# Where systemd looks, also for what is under /usr/local.
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+units := cxsink.service cxsink@.service
+man_pages := $(wildcard config/man/*.[1-8])
+installed = \
+  0755:$(BUILD)/cxsink:$(PREFIX)/bin/cxsink \
+  0755:$(BUILD)/cxsink-sim:$(PREFIX)/bin/cxsink-sim \
+  $(if $(helper),0755:$(helper):$(LIBEXECDIR)/cxsink-jscheck) \
+  $(foreach f,$(units),0644:systemd/$f:$(UNITDIR)/$f) \
+  0644:systemd/cxsink.sysusers:$(PREFIX)/lib/sysusers.d/cxsink.conf \
+  $(foreach f,$(wildcard systemd/*.catalog),0644:$f:$(PREFIX)/lib/systemd/catalog/$(notdir $f)) \
+  $(foreach f,$(man_pages),0644:$f:$(share)/man/man$(subst .,,$(suffix $f))/$(notdir $f)) \
+  $(foreach f,$(wildcard config/completion/*.bash),0644:$f:$(share)/bash-completion/completions/$(basename $(notdir $f))) \
+  $(foreach f,$(wildcard config/completion/_*),0644:$f:$(share)/zsh/site-functions/$(notdir $f)) \
+  $(foreach f,$(wildcard config/completion/*.fish),0644:$f:$(share)/fish/vendor_completions.d/$(notdir $f)) \
+  $(foreach f,$(wildcard config/*.json config/*.md config/jobs/* config/schemas/*),0644:$f:$(share)/cxsink/$(f:config/%=%))
+
+# The units name where the programs will be, and systemd 253 and later waits for the end of a reload.
+reload := $(shell pkg-config --exists 'libsystemd >= 253' && echo '-e /^ExecReload=/d -e s/^Type=.*/Type=notify-reload/')
 install: all
-	install -D -m 0755 $(BUILD)/cxsink $(DESTDIR)$(PREFIX)/bin/cxsink
-	install -D -m 0755 $(BUILD)/cxsink-sim $(DESTDIR)$(PREFIX)/bin/cxsink-sim
-	$(if $(helper),install -D -m 0755 $(helper) $(DESTDIR)$(LIBEXECDIR)/cxsink-jscheck)
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's,/usr/\(bin\|share\)/cxsink,$(PREFIX)/\1/cxsink,' systemd/cxsink.service \
-	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/cxsink.service
-	install -D -m 0644 config/cxsink.json $(DESTDIR)$(PREFIX)/share/cxsink/cxsink.json
-	install -D -m 0644 config/cxsink-jobs.json $(DESTDIR)$(PREFIX)/share/cxsink/cxsink-jobs.json
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/cxsink/jobs config/jobs/*
-	install -D -m 0644 config/settings.md $(DESTDIR)$(PREFIX)/share/cxsink/settings.md
-	install -D -m 0644 config/cxsink.schema.json $(DESTDIR)$(PREFIX)/share/cxsink/cxsink.schema.json
-	install -D -m 0644 config/schemas/cxone-event.json \
-	  $(DESTDIR)$(PREFIX)/share/cxsink/schemas/cxone-event.json
+	@for entry in $(installed); do \
+	  mode=$${entry%%:*}; file=$${entry#*:}; \
+	  install -D -m $$mode "$${file%%:*}" "$(DESTDIR)$${file#*:}" || exit 1; \
+	  echo "  INSTALL $(DESTDIR)$${file#*:}"; done
+	@sed -i $(reload) -e 's,/usr/\(bin\|share\)/cxsink,$(PREFIX)/\1/cxsink,' $(units:%=$(DESTDIR)$(UNITDIR)/%)
+
+# What the service wrote, and /etc/cxsink, stay.
+uninstall:
+	@for entry in $(installed); do rm -fv "$(DESTDIR)$${entry##*:}"; done
+	@for dir in $(LIBEXECDIR) $(share)/cxsink/jobs $(share)/cxsink/schemas $(share)/cxsink; do \
+	  rmdir "$(DESTDIR)$$dir" 2>/dev/null || true; done
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -286,7 +305,7 @@ help:
 	@echo "make bench-schema   parsing and validating beside Ajv and Blaze"
 	@echo "make fuzz       looks for inputs that break something (FUZZ_SECONDS=60 in all, FUZZ=names)"
 	@echo "make valgrind   leaks and invalid accesses;  make soak   10 million events (SOAK_EVENTS=...)"
-	@echo "make install    DESTDIR=, PREFIX=/usr/local, LIBEXECDIR="
+	@echo "make install | uninstall    DESTDIR=, PREFIX=/usr/local, LIBEXECDIR=, UNITDIR="
 	@echo "make format     clang-format;  make clean"
 
 clean:

@@ -208,25 +208,6 @@ def test_the_journal_gets_fields(database, tenant, make_daemon, workdir):
         assert d.stop() == 0
 
 
-def test_the_unit_is_sound(build, workdir):
-    """systemd accepts cxsink.service, and finds little to expose (at most 1.5 of 10)."""
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed")
-    unit = workdir / "cxsink.service"
-    text = (ROOT / "systemd" / "cxsink.service").read_text()
-    assert "ExecStart=/usr/bin/cxsink run" in text
-    unit.write_text(text.replace("/usr/bin/cxsink", str(build / "cxsink")))
-    verified = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True)
-    ours = [line for line in verified.stderr.splitlines() if "cxsink" in line]
-    assert verified.returncode == 0 and not ours, verified.stderr
-    judged = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=15", str(unit)],
-                            capture_output=True, text=True)
-    if "unrecognized option" in judged.stderr or "invalid option" in judged.stderr:
-        pytest.skip("this systemd-analyze cannot judge a file")
-    level = re.search(r"Overall exposure level for cxsink.service: ([\d.]+)", judged.stdout)
-    assert judged.returncode == 0 and float(level[1]) <= 1.5, judged.stdout[-300:]
-
-
 # --- faults at the start ---
 
 def refused(cxsink, d, code=78, **environment):

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the daemon tells: the admin endpoint, the control socket, cxsink status; and the commands' help,
-exit codes, migrations and installation."""
+exit codes and migrations."""
 import http.client
 import json
 import os
 import pathlib
 import re
-import shutil
 import socket
 import stat
 import subprocess
@@ -260,40 +259,6 @@ def test_migrations_by_a_dba(build, workdir, database, shared_database, cxsink):
     made.config["postgres"]["dsn"] = "host=127.0.0.1 port=1"
     made.write()
     made.run("migrate", code=69)
-
-
-def make(build, *arguments):
-    """make with a build that is there already, not as a child of the make that may run this."""
-    environment = {name: value for name, value in os.environ.items()
-                   if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")}
-    subprocess.run(["make", "-s", "-C", str(ROOT), "-o", "all", f"BUILD={build}", *arguments], check=True,
-                   env=environment, capture_output=True, text=True, timeout=120)
-
-
-def test_installation(build, workdir):
-    """make install, with DESTDIR and PREFIX; the unit is a valid one, the example a valid configuration."""
-    make(build, "install", f"DESTDIR={workdir}/stage", "PREFIX=/opt/cxsink")
-    prefix = workdir / "stage/opt/cxsink"
-    installed = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
-    assert {"bin/cxsink", "bin/cxsink-sim", "share/cxsink/cxsink.json", "share/cxsink/cxsink.schema.json",
-            "share/cxsink/cxsink-jobs.json", "share/cxsink/jobs/publish.json",
-            "share/cxsink/schemas/cxone-event.json", "lib/systemd/system/cxsink.service"} <= installed
-    assert [path.name for path in (workdir / "stage").iterdir()] == ["opt"]
-    unit = (prefix / "lib/systemd/system/cxsink.service").read_text()
-    assert "ExecStart=/opt/cxsink/bin/cxsink run" in unit
-    environment = {**os.environ, "CXONE_CLIENT_ID": "id", "CXONE_CLIENT_SECRET": "secret", "CXSINK_PG_DSN": "",
-                   "CXONE_STREAM_ID": "stream"}
-    example = prefix / "share/cxsink/cxsink.json"
-    done = subprocess.run([str(prefix / "bin/cxsink"), "check", "-c", str(example)], capture_output=True, text=True,
-                          env=environment, timeout=60)
-    assert done.returncode == 0, done.stderr
-    if shutil.which("systemd-analyze"):
-        make(build, "install", f"PREFIX={workdir}/prefix")
-        done = subprocess.run(["systemd-analyze", "verify", "--man=no",
-                               str(workdir / "prefix/lib/systemd/system/cxsink.service")],
-                              capture_output=True, text=True, timeout=60)
-        said = [line for line in done.stderr.splitlines() if "cxsink" in line]
-        assert said == [], done.stderr
 
 
 def test_example_and_its_schema_agree(cxsink, build, workdir):
