@@ -39,6 +39,8 @@ struct admin *admin_create(struct loop *loop, const struct admin_settings *setti
 // Before the loop is destroyed. Removes the control socket. libwebsockets gives addresses back only
 // with the loop: until then connections are closed, and another endpoint wants other addresses.
 void admin_destroy(struct admin **admin);
+// Once a second: closes connections that are slow to ask or to take their answer.
+void admin_tick(struct admin *admin);
 // The TCP port in use, 0 when there is none.
 unsigned short admin_port(const struct admin *admin);
 

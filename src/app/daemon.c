@@ -194,6 +194,7 @@ static void tick(void *owner)
     struct buf text = {0};
     log_flush_repeats();
     spool_store_position(d->spool);
+    admin_tick(d->admin);
     if (d->phase == DAEMON_RUNNING) {
         report_sentence(d, &text);
         sd_notifyf(0, "STATUS=%s", buf_text(&text));

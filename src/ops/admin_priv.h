@@ -1,11 +1,98 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the kernel whether an address can be listened on, before libwebsockets does. It takes an
-// address that is not here for an interface that is yet to come, and waits for it; it does not say
-// why it failed; and 4.1 reads freed memory at the next vhost after one that failed.
+// What the files of the admin endpoint share. admin.c listens and routes; admin_http.c is the
+// library's callback and the answers; admin_live.c the viewers of /api/live; admin_guard.c says who
+// is served; admin_address.c asks the kernel whether an address can be listened on.
+//
+// Structure: a struct admin owns up to two gates (TCP, control socket); a gate has a vhost and a
+// list of struct connection, one for each socket that is open.
 #ifndef CXSINK_OPS_ADMIN_PRIV_H
 #define CXSINK_OPS_ADMIN_PRIV_H
 
+#include "core/buf.h"
+#include "core/clock.h"
 #include "core/status.h"
+#include "ops/admin.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct lws;
+struct lws_protocols;
+struct lws_vhost;
+
+// Connections that a gate has at most; one more is closed at once.
+#define ADMIN_CONNECTIONS_MAX 128
+// From connecting, or the last answer, to the end of the next request's headers.
+#define ADMIN_REQUEST_US (15 * US_PER_S)
+// From a request to the last byte of its answer.
+#define ADMIN_ANSWER_US (30 * US_PER_S)
+// Longest path with its query.
+#define ADMIN_URL_MAX 2048
+
+struct admin {
+    struct loop *loop;
+    struct admin_settings settings;
+    struct admin_callbacks callbacks;
+    void *owner;
+    struct gate *tcp, *control; // NULL: none
+};
+
+// A place that is listened on. libwebsockets keeps a vhost, and connections may end, until after
+// the endpoint is gone: the vhost frees it.
+struct gate {
+    struct admin *admin; // NULL: gone
+    struct lws_vhost *vhost;
+    char *interface; // address or path; libwebsockets keeps the pointer
+    bool trusted;    // the control socket: asks for no token
+    struct connection *first;
+    unsigned n_connections;
+};
+
+// A socket, from its acceptance to its end.
+struct connection {
+    struct gate *gate;
+    struct lws *wsi;
+    struct connection *previous, *next;
+    struct mono deadline; // when it is closed; 0: it has none
+    struct buf body;      // the answer that is being sent, with LWS_PRE bytes of room in front
+    size_t sent;
+    bool head; // the headers are all that is sent
+    bool last; // the connection ends after this answer
+};
+
+struct admin_answer {
+    int status;
+    const char *type;
+};
+
+// --- admin.c ---
+
+struct admin_answer admin_route(struct admin *admin, const char *path, struct buf *body);
+struct admin_answer admin_refuse(struct buf *body, int status, const char *why);
+
+// --- admin_http.c ---
+
+const struct lws_protocols *admin_protocols(void);
+// Closes the connections whose time is over.
+void admin_sweep(struct gate *gate, struct mono now);
+
+// --- admin_guard.c: pure ---
+
+// Whether a Host header's name, without port and brackets, is a loopback name or `own`, the
+// configured one. Where `own` is every address, any address is: only names can be rebound.
+bool guard_host(const char *own, const char *host);
+// Whether the page that asks came from here: no Origin header (""), or one whose authority is that
+// of the Host header (RFC 6454 section 7).
+bool guard_origin(const char *origin, const char *host);
+// Whether they are the same, in a time that does not tell how much of it was right.
+bool guard_token(const char *token, const char *given, size_t length);
+// Whether an Authorization header brings the token. `token` NULL: none is asked for.
+bool guard_bearer(const char *token, const char *header);
+
+// --- admin_address.c ---
+// libwebsockets takes an address that is not here for an interface that is yet to come, and waits
+// for it; it does not say why it failed; and 4.1 reads freed memory at the next vhost after one
+// that failed.
 
 // "localhost" as an address, others as they are.
 const char *admin_numeric(const char *host);

@@ -24,7 +24,7 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/mem.h"
-#include "ops/admin.h"
+#include "ops/admin_priv.h"
 
 #define DEADLINE_US (20 * US_PER_S)
 
@@ -248,8 +248,6 @@ static void every_route_answers(void **state)
     assert_int_equal(a.status, 200);
     assert_string_equal(a.body, "cxsink_up 1\n");
     assert_non_null(strcasestr(a.bytes.data, "content-type: text/plain; version=0.0.4"));
-    assert_non_null(strcasestr(a.bytes.data, "cache-control: no-store"));
-    assert_non_null(strcasestr(a.bytes.data, "x-content-type-options: nosniff"));
     answer_free(&a);
     a = ask(f, fd, GET("/healthz")); // the connection stays for all of them
     assert_int_equal(a.status, 200);
@@ -292,10 +290,38 @@ static void other_paths_are_not_found(void **state)
     int status = get_with(f, "/%00", "localhost", ""); // libwebsockets 4.3 closes
     assert_true(status == 404 || status == 0);
     assert_int_equal(get_with(f, "/metrics?name=x", "localhost", ""), 200);
-    char path[2000] = "/";
-    memset(path + 1, 'a', sizeof(path) - 2);
+    char path[ADMIN_URL_MAX + 2] = "/";
+    memset(path + 1, 'a', ADMIN_URL_MAX - 1);
     assert_int_equal(get_with(f, path, "localhost", ""), 404);
+    path[ADMIN_URL_MAX] = 'a';
+    assert_int_equal(get_with(f, path, "localhost", ""), 414);
+    memcpy(path, "/metrics?", 9); // the query counts too
+    assert_int_equal(get_with(f, path, "localhost", ""), 414);
     assert_int_equal(f->calls, 1);
+}
+
+static void every_answer_is_shut_off_from_other_pages(void **state)
+{
+    static const char *const wanted[] = {"cache-control: no-store\r\n",
+                                         "x-content-type-options: nosniff\r\n",
+                                         "referrer-policy: no-referrer\r\n",
+                                         "cross-origin-resource-policy: same-origin\r\n",
+                                         "content-security-policy: default-src 'none'; ",
+                                         "; frame-ancestors 'none'; "};
+    static const char *const requests[] = {GET("/metrics"), GET("/none"),
+                                           "GET /metrics HTTP/1.1\r\nHost: evil.io\r\n\r\n",
+                                           "POST /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"};
+    struct fixture *f = *state;
+    start(f, NULL);
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        int fd = connect_tcp(f);
+        struct answer a = ask(f, fd, requests[i]);
+        for (size_t j = 0; j < sizeof(wanted) / sizeof(wanted[0]); j++)
+            assert_non_null(strcasestr(a.bytes.data, wanted[j]));
+        assert_null(strstr(a.bytes.data, "unsafe"));
+        answer_free(&a);
+        close(fd);
+    }
 }
 
 static void only_reading_is_served(void **state)
@@ -394,8 +420,36 @@ static void foreign_hosts_are_refused(void **state)
     char host[1500];
     memset(host, 'a', sizeof(host) - 1);
     host[sizeof(host) - 1] = '\0';
-    assert_int_equal(get_with(f, "/api/status", host, ""), 403);
+    assert_int_equal(get_with(f, "/api/status", host, ""), 431);
     assert_int_equal(f->calls, 0);
+}
+
+static void pages_of_another_origin_are_refused(void **state)
+{
+    static const char *const foreign[] = {"http://evil.io", "https://localhost:9464", "null",
+                                          "http://localhost.evil.io", "http://127.0.0.1"};
+    struct fixture *f = *state;
+    char request[256];
+    start(f, NULL);
+    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+        snprintf(request, sizeof(request), "Origin: %s\r\n", foreign[i]);
+        assert_int_equal(get_with(f, "/api/status", "localhost", request), 403);
+        // A forwarded control socket (ssh -L) is within a browser's reach.
+        snprintf(request, sizeof(request),
+                 "GET /api/status HTTP/1.1\r\nHost: localhost\r\nOrigin: %s\r\n\r\n", foreign[i]);
+        int fd = connect_control(f);
+        struct answer a = ask(f, fd, request);
+        assert_int_equal(a.status, 403);
+        answer_free(&a);
+        close(fd);
+    }
+    char origin[700] = "Origin: http://";
+    memset(origin + strlen(origin), 'a', 600);
+    strcat(origin, "\r\n");
+    assert_int_equal(get_with(f, "/api/status", "localhost", origin), 431);
+    assert_int_equal(f->calls, 0);
+    assert_int_equal(
+        get_with(f, "/api/status", "localhost:9464", "Origin: http://localhost:9464\r\n"), 200);
 }
 
 static void where_all_addresses_are_listened_on_any_is_a_host(void **state)
@@ -595,6 +649,141 @@ static void many_connections_leave_no_descriptor(void **state)
     while (open_descriptors() > before && mono_read().us < end.us)
         loop_turn(f->loop, false);
     assert_int_equal(open_descriptors(), before);
+}
+
+// Whether the server ends the connection so long after `begin`, a time before the deadline was set,
+// and not before.
+static bool ends_after(struct fixture *f, int fd, struct mono begin, int64_t us)
+{
+    admin_sweep(f->admin->tcp, mono_add(begin, us - 1));
+    settle(f);
+    if (f->admin->tcp->n_connections != 1)
+        return false;
+    admin_sweep(f->admin->tcp, mono_add(mono_read(), us));
+    settle(f);
+    return f->admin->tcp->n_connections == 0 && closes(f, fd);
+}
+
+static void who_is_slow_to_ask_is_closed(void **state)
+{
+    static const char *const parts[] = {"", "GET /met",
+                                        "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"};
+    struct fixture *f = *state;
+    start(f, NULL);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        struct mono begin = mono_read();
+        int fd = connect_tcp(f);
+        send_all(f, fd, parts[i], strlen(parts[i]));
+        settle(f);
+        assert_true(ends_after(f, fd, begin, ADMIN_REQUEST_US));
+        close(fd);
+    }
+    int fd = connect_tcp(f);
+    struct mono begin = mono_read();
+    struct answer a = ask(f, fd, GET("/healthz"));
+    answer_free(&a);
+    send_all(f, fd, "GET /", 5); // the next one
+    assert_true(ends_after(f, fd, begin, ADMIN_REQUEST_US));
+    close(fd);
+}
+
+static void who_is_slow_to_take_an_answer_is_closed(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    f->metrics_size = 16 << 20;
+    int fd = connect_tcp(f);
+    struct mono begin = mono_read();
+    send_all(f, fd, GET("/metrics"), strlen(GET("/metrics")));
+    settle(f);
+    admin_sweep(f->admin->tcp, mono_add(begin, ADMIN_ANSWER_US - 1));
+    settle(f);
+    assert_int_equal(f->admin->tcp->n_connections, 1);
+    admin_sweep(f->admin->tcp, mono_add(mono_read(), ADMIN_ANSWER_US));
+    settle(f);
+    assert_int_equal(f->admin->tcp->n_connections, 0);
+    close(fd);
+}
+
+static void a_tick_closes_nobody_before_the_time(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    int fd = connect_tcp(f), control = connect_control(f);
+    settle(f);
+    admin_tick(f->admin);
+    settle(f);
+    assert_int_equal(f->admin->tcp->n_connections + f->admin->control->n_connections, 2);
+    close(fd);
+    close(control);
+}
+
+static void there_are_only_so_many_connections(void **state)
+{
+    struct fixture *f = *state;
+    int fds[ADMIN_CONNECTIONS_MAX];
+    start(f, NULL);
+    for (int i = 0; i < ADMIN_CONNECTIONS_MAX; i++) {
+        fds[i] = connect_tcp(f);
+        loop_turn(f->loop, false);
+    }
+    settle(f);
+    int more = connect_tcp(f);
+    assert_true(closes(f, more));
+    close(more);
+    int control = connect_control(f); // has a number of its own
+    struct answer a = ask(f, control, GET("/healthz"));
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+    close(control);
+    close(fds[0]);
+    settle(f);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+    for (int i = 1; i < ADMIN_CONNECTIONS_MAX; i++)
+        close(fds[i]);
+}
+
+static void headers_without_end_are_closed(void **state)
+{
+    struct fixture *f = *state;
+    start(f, NULL);
+    int fd = connect_tcp(f);
+    char line[1026];
+    memset(line, 'x', sizeof(line));
+    memcpy(line + 1022, ": 1\r", 4);
+    memcpy(line, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nA: ", 44);
+    for (int i = 0; i < 100; i++) {
+        send(fd, line, sizeof(line), MSG_NOSIGNAL);
+        loop_turn(f->loop, false);
+    }
+    assert_true(closes(f, fd));
+    close(fd);
+    assert_int_equal(f->calls, 0);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
+}
+
+// Of HTTP/2 nothing is answered; it harms nobody.
+static void http2_is_not_spoken(void **state)
+{
+    static const char *const begins[] = {
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"};
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+    struct fixture *f = *state;
+    start(f, NULL);
+    for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+        int fd = connect_tcp(f);
+        send_all(f, fd, begins[i], strlen(begins[i]));
+        settle(f);
+        send(fd, preface, sizeof(preface) - 1, MSG_NOSIGNAL);
+        settle(f);
+        close(fd);
+        settle(f);
+        assert_int_equal(f->admin->tcp->n_connections, 0);
+    }
+    assert_int_equal(f->calls, 0);
+    assert_int_equal(get_with(f, "/healthz", "localhost", ""), 200);
 }
 
 static void it_may_end_under_open_connections(void **state)
@@ -807,10 +996,12 @@ int main(void)
         ADMIN_TEST(every_route_answers),
         ADMIN_TEST(readiness_says_why_not),
         ADMIN_TEST(other_paths_are_not_found),
+        ADMIN_TEST(every_answer_is_shut_off_from_other_pages),
         ADMIN_TEST(only_reading_is_served),
         ADMIN_TEST(a_body_is_not_waited_for),
         ADMIN_TEST(head_is_get_without_the_body),
         ADMIN_TEST(foreign_hosts_are_refused),
+        ADMIN_TEST(pages_of_another_origin_are_refused),
         ADMIN_TEST(where_all_addresses_are_listened_on_any_is_a_host),
         ADMIN_TEST(a_token_is_asked_for),
         ADMIN_TEST(a_token_that_is_too_long_is_refused),
@@ -822,6 +1013,12 @@ int main(void)
         ADMIN_TEST(requests_that_come_together_are_never_mixed_up),
         ADMIN_TEST(what_is_no_request_is_closed),
         ADMIN_TEST(many_connections_leave_no_descriptor),
+        ADMIN_TEST(who_is_slow_to_ask_is_closed),
+        ADMIN_TEST(who_is_slow_to_take_an_answer_is_closed),
+        ADMIN_TEST(a_tick_closes_nobody_before_the_time),
+        ADMIN_TEST(there_are_only_so_many_connections),
+        ADMIN_TEST(headers_without_end_are_closed),
+        ADMIN_TEST(http2_is_not_spoken),
         ADMIN_TEST(it_may_end_under_open_connections),
         ADMIN_TEST(it_may_start_again_elsewhere),
         ADMIN_TEST(a_port_in_use_is_refused),
