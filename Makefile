@@ -13,8 +13,8 @@ CC ?= gcc
 
 # --- sources, in the order of the layers ---------------------------------------------------------
 core := backoff base64 buf clock counter fsio hash log loop mem status timer uuid
-config := document equal faults finish finish_jobs listen load names parse print_reference \
-          print_schema reader ref secret settings suggest units values values_jobs
+config := document equal faults finish finish_jobs listen load names parse print_manual \
+          print_reference print_schema reader ref secret settings suggest units values values_jobs
 json := lookup members multiple number parse_avx2 parse_neon parse_portable parse_sse42 pointer tape text
 schema := arena blocks choice compile dialect documents ecma ecma_class ecma_property emit_object \
           emit_unevaluated emit_value equal evaluated explain failure format format_host \

@@ -181,6 +181,8 @@ void config_faults_free(struct config_faults *faults);
 void config_print_schema(struct buf *out);
 // The reference in Markdown, one line a setting, from the same table.
 void config_print_reference(struct buf *out);
+// The manual page cxsink.json(5), as mdoc(7), from the same table.
+void config_print_manual(struct buf *out);
 
 // Names the settings that differ between two configurations and need a restart (state_dir,
 // runtime_dir, spool directory bounds excepted, admin.listen...), comma-separated; "" when none.

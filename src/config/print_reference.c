@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // config/settings.md: the reference from the settings table, one line a setting.
-#include "config/settings_priv.h"
+#include "config/reference_priv.h"
 
 #include "config/units.h"
 
@@ -11,7 +11,9 @@ static const char preamble[] =
     "# Settings\n"
     "\n"
     "Generated from the settings table; `cxsink.schema.json` says the same to editors.\n"
-    "\n"
+    "\n";
+
+const char reference_rules[] =
     "The file is JSON with `//` and `/* */` comments. `*` stands for a name of your choice.\n"
     "`${NAME}` and `${NAME:-default}` in any string are taken from the environment.\n"
     "Durations are a whole number and one of `us`, `ms`, `s`, `m`, `h`, `d`; sizes one of `B`, "
@@ -80,7 +82,7 @@ static void print_range(struct buf *out, const struct setting *s)
     }
 }
 
-static void print_type(struct buf *out, const struct setting *s)
+void reference_print_type(struct buf *out, const struct setting *s)
 {
     buf_append_text(out, type_names[s->type]);
     print_range(out, s);
@@ -90,7 +92,7 @@ static void print_type(struct buf *out, const struct setting *s)
         buf_append_text(out, " or `null`");
 }
 
-static void print_default(struct buf *out, const struct setting *s)
+void reference_print_default(struct buf *out, const struct setting *s)
 {
     if (s->required)
         buf_append_text(out, "required");
@@ -103,14 +105,13 @@ static void print_default(struct buf *out, const struct setting *s)
 static void print_row(struct buf *out, const struct setting *s)
 {
     buf_printf(out, "| `%s` | ", s->path);
-    print_type(out, s);
+    reference_print_type(out, s);
     buf_append_text(out, " | ");
-    print_default(out, s);
+    reference_print_default(out, s);
     buf_printf(out, " | %s%s |\n", s->help, s->restart ? " *restart*" : "");
 }
 
-// A setting of the top that has members begins a section.
-static bool is_section(const struct setting *s)
+bool reference_is_section(const struct setting *s)
 {
     return strchr(s->path, '.') == NULL && setting_next_child(s, NULL) != NULL;
 }
@@ -127,10 +128,11 @@ static void print_heading(struct buf *out, const char *title, const char *help)
 void config_print_reference(struct buf *out)
 {
     buf_append_text(out, preamble);
+    buf_append_text(out, reference_rules);
     print_heading(out, "General", NULL);
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *s = &settings_table[i];
-        if (is_section(s))
+        if (reference_is_section(s))
             print_heading(out, s->path, s->help);
         else if (s->type != SETTING_OBJECT)
             print_row(out, s);

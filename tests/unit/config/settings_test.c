@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The settings table, and what is made from it: the JSON Schema and the reference in config/ are as
-// printed (run with CXSINK_REGENERATE=1 to write them), and the example loads, whole, but not cut
-// anywhere. Runs at the top of the source tree.
+// The settings table, and what is made from it: the JSON Schema, the reference and the manual page
+// in config/ are as printed (run with CXSINK_REGENERATE=1 to write them), and the example loads,
+// whole, but not cut anywhere. Runs at the top of the source tree.
 #include "config_support.h"
 
 #include "config/reader_priv.h"
@@ -42,6 +42,12 @@ static void the_reference_is_as_printed(void **state)
 {
     (void)state;
     expect_file("config/settings.md", config_print_reference);
+}
+
+static void the_manual_page_is_as_printed(void **state)
+{
+    (void)state;
+    expect_file("config/man/cxsink.json.5", config_print_manual);
 }
 
 static void is_keyword(const char *name)
@@ -235,6 +241,7 @@ int main(void)
         cmocka_unit_test(rows_are_sound),
         cmocka_unit_test(the_schema_is_as_printed),
         cmocka_unit_test(the_reference_is_as_printed),
+        cmocka_unit_test(the_manual_page_is_as_printed),
         cmocka_unit_test(the_schema_is_json_of_known_keywords),
         cmocka_unit_test(the_example_loads),
         cmocka_unit_test(the_example_names_what_is_not_set),
