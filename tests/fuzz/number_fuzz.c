@@ -14,14 +14,14 @@
 struct exact {
     bool negative;
     char digits[DIGITS_MAX];
-    int length;
+    size_t length;
     int exponent;
 };
 
 static void trim(struct exact *x)
 {
-    int zeros = (int)strspn(x->digits, "0");
-    memmove(x->digits, x->digits + zeros, (size_t)(x->length - zeros + 1));
+    size_t zeros = strspn(x->digits, "0");
+    memmove(x->digits, x->digits + zeros, x->length - zeros + 1);
     x->length -= zeros;
     for (; x->length > 0 && x->digits[x->length - 1] == '0'; x->exponent++)
         x->digits[--x->length] = '\0';
@@ -72,9 +72,9 @@ static void align(struct exact *a, struct exact *b)
     write_out(b, exponent);
 }
 
-static int compare_digits(const char *a, int a_length, const char *b, int b_length)
+static int compare_digits(const char *a, size_t a_length, const char *b, size_t b_length)
 {
-    return a_length != b_length ? (a_length < b_length ? -1 : 1) : memcmp(a, b, (size_t)a_length);
+    return a_length != b_length ? (a_length < b_length ? -1 : 1) : memcmp(a, b, a_length);
 }
 
 static int sign_of(int value)
@@ -97,18 +97,18 @@ static int exact_compare(struct exact a, struct exact b)
 }
 
 // Takes b off x, which is not less. Both are whole.
-static void subtract(char *x, int *x_length, const char *b, int b_length)
+static void subtract(char *x, size_t *x_length, const char *b, size_t b_length)
 {
     int borrow = 0;
-    for (int i = 1; i <= *x_length; i++) {
+    for (size_t i = 1; i <= *x_length; i++) {
         int digit = x[*x_length - i] - borrow - (i <= b_length ? b[b_length - i] - '0' : 0);
         borrow = digit < '0';
         x[*x_length - i] = (char)(digit + (borrow ? 10 : 0));
     }
-    int zeros = 0;
+    size_t zeros = 0;
     while (zeros < *x_length && x[zeros] == '0')
         zeros++;
-    memmove(x, x + zeros, (size_t)(*x_length - zeros));
+    memmove(x, x + zeros, *x_length - zeros);
     *x_length -= zeros;
 }
 
@@ -116,11 +116,11 @@ static void subtract(char *x, int *x_length, const char *b, int b_length)
 static bool exact_is_multiple(struct exact a, struct exact b)
 {
     char rest[DIGITS_MAX + 2];
-    int length = 0;
+    size_t length = 0;
     if (b.length == 0)
         return false;
     align(&a, &b);
-    for (int i = 0; i < a.length; i++) {
+    for (size_t i = 0; i < a.length; i++) {
         if (length > 0 || a.digits[i] != '0')
             rest[length++] = a.digits[i];
         while (compare_digits(rest, length, b.digits, b.length) >= 0)
