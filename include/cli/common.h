@@ -5,6 +5,7 @@
 
 #include "config/load.h"
 #include "core/buf.h"
+#include "ops/audit.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,10 @@ struct config *cli_load_config(const char *given);
 // cannot be told (exit code 78).
 char *cli_state_dir(const char *given);
 char *cli_runtime_dir(const char *given);
+// The audit log, for what this command does; also while the daemon writes to it. Events bear the
+// user's name, and go to the journal too, where there is one. NULL where it cannot be written,
+// which is told on stderr: audit_write(NULL, ...) then writes to the journal alone, else to stderr.
+struct audit *cli_audit_open(const struct config *config, const char *command);
 // FILE:LINE: POINTER: message, one line a fault, or a JSON array with `json`.
 void cli_print_faults(const char *path, const struct config_faults *faults, bool json);
 // Prints a text from outside on stdout, or appends it, so that it cannot steer a terminal: control

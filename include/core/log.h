@@ -20,6 +20,7 @@ struct log_fields {
     const char *trace_id;   // [CXSINK_TRACE_ID]
     const char *audit;      // [CXSINK_AUDIT]
     const char *message_id; // [MESSAGE_ID] 32 hex digits
+    const char *audit_hash; // [CXSINK_AUDIT_HASH] of the event's line in the audit log
 };
 
 // `auto` is the journal when stderr is connected to it (JOURNAL_STREAM, systemd.exec(5)), else
@@ -36,6 +37,12 @@ const char *log_level_name(enum log_level level);
 
 void log_write(enum log_level level, const struct log_fields *fields, const char *file, int line,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
+// The line of an audit event (`fields->audit`). The journal and JSON lines have each of them,
+// whatever the level: they are the second witness beside the audit log.
+void log_audit(const struct log_fields *fields, const char *text);
+// For a command, whose own words are for a terminal: where the lines of audit events go; `auto` is
+// nowhere. False: it is to be the journal, and there is none; all is as before.
+bool log_audit_to(enum log_target target);
 // Writes the counts of lines that were held back; call about once a second.
 void log_flush_repeats(void);
 

@@ -256,14 +256,12 @@ static bool open_stores(struct daemon *d, struct status *st)
 {
     const struct config *config = d->ref->config;
     char *spool_dir = mem_printf("%s/spool", config->state_dir);
-    char *audit_path = mem_printf("%s/audit.jsonl", config->state_dir);
     struct spool_settings settings = flow_spool_settings(d, config, spool_dir);
     bool ok = make_dir(config->state_dir, 0700, "state_dir", st) &&
               make_dir(config->runtime_dir, 0755, "runtime_dir", st) &&
-              (d->audit = audit_open(audit_path, st)) != NULL &&
+              (d->audit = audit_open_configured(config, NULL, st)) != NULL &&
               spool_open(&settings, &d->spool, st) == STATUS_OK;
     free(spool_dir);
-    free(audit_path);
     return ok;
 }
 

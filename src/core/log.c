@@ -32,9 +32,10 @@ struct repeat {
 
 static struct {
     enum log_target target;
+    enum log_target audit_target; // LOG_TARGET_AUTO: none
     enum log_level level;
     struct repeat repeats[REPEAT_SLOTS];
-} state = {.target = LOG_TARGET_TEXT, .level = LOG_LEVEL_INFO};
+} state = {.target = LOG_TARGET_TEXT, .audit_target = LOG_TARGET_TEXT, .level = LOG_LEVEL_INFO};
 
 struct name {
     const char *name;
@@ -97,17 +98,29 @@ static bool stderr_is_journal(void)
            fstat(STDERR_FILENO, &info) == 0 && info.st_dev == device && info.st_ino == inode;
 }
 
+// Without one, sd_journal_sendv() succeeds and does nothing (sd_journal_send(3)).
+static bool have_journal(void)
+{
+    return access(JOURNAL_SOCKET, W_OK) == 0;
+}
+
 void log_init(enum log_target target, enum log_level level)
 {
     if (target == LOG_TARGET_AUTO)
         target = stderr_is_journal() ? LOG_TARGET_JOURNAL : LOG_TARGET_TEXT;
-    state.target = target;
+    bool missing = target == LOG_TARGET_JOURNAL && !have_journal();
+    state.target = state.audit_target = missing ? LOG_TARGET_TEXT : target;
     state.level = level;
-    // Without a journal, sd_journal_sendv() succeeds and does nothing (sd_journal_send(3)).
-    if (target == LOG_TARGET_JOURNAL && access(JOURNAL_SOCKET, W_OK) != 0) {
-        state.target = LOG_TARGET_TEXT;
+    if (missing)
         log_warn(NULL, "there is no journal at " JOURNAL_SOCKET ", logging to stderr instead");
-    }
+}
+
+bool log_audit_to(enum log_target target)
+{
+    if (target == LOG_TARGET_JOURNAL && !have_journal())
+        return false;
+    state.audit_target = target;
+    return true;
 }
 
 void log_set_level(enum log_level level)
@@ -135,7 +148,7 @@ struct field {
     const char *value;
 };
 
-#define FIELDS 5
+#define FIELDS 6
 
 static void list_fields(const struct log_fields *f, struct field list[FIELDS])
 {
@@ -146,6 +159,7 @@ static void list_fields(const struct log_fields *f, struct field list[FIELDS])
     list[2] = (struct field){"CXSINK_TRACE_ID", "trace_id", f->trace_id};
     list[3] = (struct field){"CXSINK_AUDIT", "audit", f->audit};
     list[4] = (struct field){"MESSAGE_ID", "message_id", f->message_id};
+    list[5] = (struct field){"CXSINK_AUDIT_HASH", "audit_hash", f->audit_hash};
 }
 
 static void write_stderr(struct buf *b)
@@ -219,14 +233,19 @@ static void write_journal(const struct line *line)
         write_text(line); // no journal after all: say it where it can be read
 }
 
-static void emit(const struct line *line)
+static void emit_to(enum log_target target, const struct line *line)
 {
-    if (state.target == LOG_TARGET_JOURNAL)
+    if (target == LOG_TARGET_JOURNAL)
         write_journal(line);
-    else if (state.target == LOG_TARGET_JSON)
+    else if (target == LOG_TARGET_JSON)
         write_json(line);
     else
         write_text(line);
+}
+
+static void emit(const struct line *line)
+{
+    emit_to(state.target, line);
 }
 
 // --- repeats ---
@@ -254,8 +273,11 @@ void log_flush_repeats(void)
 // Whether this line may be written now; else it was counted.
 static bool allowed(const struct line *line)
 {
-    const char *stream = line->fields != NULL && line->fields->stream ? line->fields->stream : "";
+    const struct log_fields *fields = line->fields;
+    const char *stream = fields != NULL && fields->stream != NULL ? fields->stream : "";
+    const char *event = fields != NULL && fields->audit != NULL ? fields->audit : "";
     uint64_t site = hash_bytes(line->file, strlen(line->file), (uint64_t)line->number);
+    site = hash_bytes(event, strlen(event), site);
     site = hash_bytes(stream, strlen(stream), site) | 1;
     struct repeat *r = &state.repeats[site % REPEAT_SLOTS];
     struct mono now = mono_read();
@@ -285,4 +307,15 @@ void log_write(enum log_level level, const struct log_fields *fields, const char
     struct line line = {level, fields, file, number, text};
     if (level == LOG_LEVEL_DEBUG || allowed(&line))
         emit(&line);
+}
+
+void log_audit(const struct log_fields *fields, const char *text)
+{
+    struct line line = {LOG_LEVEL_INFO, fields, __FILE__, __LINE__, text};
+    enum log_target target = state.audit_target;
+    // As text it is one line among others, for eyes.
+    if (target == LOG_TARGET_TEXT && (!log_enabled(LOG_LEVEL_INFO) || !allowed(&line)))
+        return;
+    if (target != LOG_TARGET_AUTO)
+        emit_to(target, &line);
 }

@@ -218,6 +218,63 @@ static void journal_entries_have_their_fields(void **state)
     assert_string_equal(capture_take(&captured), "");
 }
 
+// --- audit events ---
+
+static const struct log_fields told = {.stream = "s", .audit = "spool.dropped", .audit_hash = "9a"};
+
+static void the_journal_and_json_have_every_audit_event(void **state)
+{
+    (void)state;
+    fake.journal_there = true;
+    log_init(LOG_TARGET_JOURNAL, LOG_LEVEL_ERROR);
+    for (int i = 0; i < 100; i++)
+        log_audit(&told, "spool.dropped total=7");
+    assert_int_equal(fake.journal_calls, 100);
+    assert_non_null(strstr(fake.entry, "MESSAGE=spool.dropped total=7\nPRIORITY=6\n"));
+    assert_non_null(strstr(fake.entry, "CXSINK_AUDIT=spool.dropped\nCXSINK_AUDIT_HASH=9a\n"));
+    log_init(LOG_TARGET_JSON, LOG_LEVEL_ERROR);
+    for (int i = 0; i < 100; i++)
+        log_audit(&told, "x");
+    const char *text = capture_take(&captured);
+    assert_int_equal(capture_lines(text), 100);
+    assert_non_null(
+        strstr(text, "\"audit\":\"spool.dropped\",\"audit_hash\":\"9a\",\"message\":\"x\"}"));
+}
+
+static void as_text_audit_events_are_lines_like_others(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        log_audit(&told, "x");
+    assert_int_equal(capture_lines(capture_take(&captured)), 8);
+    log_audit(&(struct log_fields){.stream = "s", .audit = "spool.other"}, "another is not held");
+    assert_non_null(strstr(capture_take(&captured), "another is not held"));
+    log_set_level(LOG_LEVEL_WARN);
+    log_audit(&(struct log_fields){.audit = "third"}, "hidden");
+    assert_string_equal(capture_take(&captured), "");
+}
+
+static void audit_events_of_a_command_go_where_it_says(void **state)
+{
+    (void)state;
+    log_set_level(LOG_LEVEL_ERROR);
+    assert_false(log_audit_to(LOG_TARGET_JOURNAL));
+    assert_true(log_audit_to(LOG_TARGET_AUTO));
+    log_audit(&told, "nowhere");
+    assert_string_equal(capture_take(&captured), "");
+    assert_true(log_audit_to(LOG_TARGET_JSON));
+    log_audit(&told, "as JSON");
+    assert_non_null(strstr(capture_take(&captured), "\"message\":\"as JSON\"}"));
+    fake.journal_there = true;
+    assert_true(log_audit_to(LOG_TARGET_JOURNAL));
+    log_audit(&told, "x");
+    log_error(NULL, "the rest is text");
+    assert_int_equal(fake.journal_calls, 1);
+    assert_non_null(strstr(capture_take(&captured), " error the rest is text\n"));
+}
+
+// --- targets that are not there ---
+
 static void a_journal_that_refuses_is_replaced_by_text(void **state)
 {
     (void)state;
@@ -400,6 +457,9 @@ int main(void)
         LOG_TEST(a_long_message_is_cut_and_still_a_line),
         LOG_TEST(a_json_line_has_every_field_that_is_there),
         LOG_TEST(journal_entries_have_their_fields),
+        LOG_TEST(the_journal_and_json_have_every_audit_event),
+        LOG_TEST(as_text_audit_events_are_lines_like_others),
+        LOG_TEST(audit_events_of_a_command_go_where_it_says),
         LOG_TEST(a_journal_that_refuses_is_replaced_by_text),
         LOG_TEST(a_machine_without_a_journal_gets_text),
         LOG_TEST(auto_is_the_journal_only_when_stderr_is),

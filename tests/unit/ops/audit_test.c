@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -42,11 +44,20 @@ ssize_t write(int fd, const void *data, size_t n)
 
 struct fixture {
     char dir[64], path[96];
+    struct audit_settings settings;
     struct audit *audit;
     struct buf content;
     struct status st;
     struct capture captured;
 };
+
+static void empty_dir(const char *path)
+{
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        unlinkat(dirfd(dir), entry->d_name, 0);
+    closedir(dir);
+}
 
 static int set_up(void **state)
 {
@@ -54,6 +65,7 @@ static int set_up(void **state)
     strcpy(f->dir, "/tmp/audit_test.XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->path, sizeof(f->path), "%s/audit.jsonl", f->dir);
+    f->settings.path = f->path;
     fault.error = 0;
     log_init(LOG_TARGET_JSON, LOG_LEVEL_INFO);
     capture_start(&f->captured);
@@ -68,7 +80,7 @@ static int tear_down(void **state)
     audit_close(&f->audit);
     assert_null(f->audit);
     capture_stop(&f->captured);
-    unlink(f->path);
+    empty_dir(f->dir);
     assert_int_equal(rmdir(f->dir), 0);
     buf_deinit(&f->content);
     free(f);
@@ -78,7 +90,7 @@ static int tear_down(void **state)
 static void open_log(struct fixture *f)
 {
     audit_close(&f->audit);
-    f->audit = audit_open(f->path, &f->st);
+    f->audit = audit_open(&f->settings, &f->st);
     assert_non_null(f->audit);
 }
 
@@ -187,7 +199,8 @@ static void an_event_goes_to_the_log_too(void **state)
     const char *text = capture_take(&f->captured);
     assert_non_null(strstr(text,
                            "\"level\":\"info\",\"stream\":\"calls\",\"audit\":\"stream.lost\","
-                           "\"message\":\"stream.lost code=4001\""));
+                           "\"audit_hash\":\""));
+    assert_non_null(strstr(text, "\"message\":\"stream.lost code=4001\""));
     write_event(f, "bare");
     assert_non_null(strstr(capture_take(&f->captured), "\"message\":\"bare\""));
 }
@@ -296,7 +309,8 @@ static void a_first_line_that_is_torn_is_no_hindrance(void **state)
     struct fixture *f = *state;
     store(f, "{\"time\":\"2026");
     open_log(f);
-    chain_is_whole(f, 1, 1);
+    write_event(f, "a");
+    chain_is_whole(f, 2, 1);
     store(f, "");
     open_log(f);
     write_event(f, "a");
@@ -360,8 +374,8 @@ static void the_word_of_missed_ones_waits_until_it_can_be_written(void **state)
 static void a_full_device_loses_nothing_but_its_lines(void **state)
 {
     struct fixture *f = *state;
-    f->audit = audit_open("/dev/full", &f->st);
-    assert_non_null(f->audit);
+    f->settings.path = "/dev/full";
+    open_log(f);
     write_event(f, "a");
     assert_non_null(strstr(capture_take(&f->captured), "the audit log /dev/full misses an event"));
 }
@@ -370,12 +384,14 @@ static void a_path_that_cannot_be_opened_is_told(void **state)
 {
     struct fixture *f = *state;
     char path[128];
-    assert_null(audit_open(f->dir, &f->st));
+    f->settings.path = f->dir;
+    assert_null(audit_open(&f->settings, &f->st));
     assert_int_equal(f->st.code, STATUS_IO);
     assert_non_null(strstr(f->st.detail, f->dir));
     store(f, "x\n");
     snprintf(path, sizeof(path), "%s/below", f->path);
-    assert_null(audit_open(path, &f->st));
+    f->settings.path = path;
+    assert_null(audit_open(&f->settings, &f->st));
     assert_non_null(strstr(f->st.detail, "Not a directory"));
 }
 
@@ -385,31 +401,116 @@ static void a_torn_line_that_cannot_be_ended_is_told(void **state)
     store(f, "{\"torn");
     fault.error = ENOSPC;
     fault.budget = 0;
-    assert_null(audit_open(f->path, &f->st));
-    assert_int_equal(f->st.code, STATUS_FULL);
-    assert_non_null(strstr(f->st.detail, f->path));
-    fault.error = 0;
-    assert_string_equal(content(f), "{\"torn");
-}
-
-static void a_second_process_is_refused(void **state)
-{
-    struct fixture *f = *state;
-    char holder[48];
-    int status;
     open_log(f);
     write_event(f, "a");
-    snprintf(holder, sizeof(holder), "in use by process %ld;", (long)getpid());
+    const char *text = capture_take(&f->captured);
+    assert_non_null(strstr(text, "No space left"));
+    assert_string_equal(content(f), "{\"torn");
+    fault.error = 0;
+    write_event(f, "b");
+    chain_is_whole(f, 3, 1); // audit.torn, audit.missed, b
+}
+
+// --- other processes ---
+
+// Writes `count` events in a child, as a command does, but often.
+static pid_t start_writer(struct fixture *f, int count)
+{
     pid_t child = fork();
-    if (child == 0) {
-        bool refused = audit_open(f->path, &f->st) == NULL && f->st.code == STATUS_BUSY &&
-                       strstr(f->st.detail, holder) != NULL;
-        _exit(refused ? 0 : 1);
+    if (child != 0)
+        return child;
+    for (int i = 0; i < count; i++) {
+        struct audit *audit = audit_open(&f->settings, &f->st);
+        if (audit == NULL)
+            _exit(1);
+        audit_write(audit, "from.another", NULL, NULL, 0);
+        audit_close(&audit);
     }
+    _exit(0);
+}
+
+static void wait_for(pid_t child)
+{
+    int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+}
+
+static void several_processes_add_to_one_chain(void **state)
+{
+    struct fixture *f = *state;
+    pid_t writers[3];
+    open_log(f);
+    for (int i = 0; i < 3; i++)
+        writers[i] = start_writer(f, 50);
+    for (int i = 0; i < 50; i++)
+        write_event(f, "from.here");
+    for (int i = 0; i < 3; i++)
+        wait_for(writers[i]);
+    write_event(f, "last");
+    chain_is_whole(f, 201, 0);
+}
+
+static void a_lock_that_is_held_does_not_hold_the_writer(void **state)
+{
+    struct fixture *f = *state;
+    open_log(f);
+    write_event(f, "a");
+    int other = open(f->path, O_RDONLY);
+    assert_int_equal(flock(other, LOCK_EX), 0);
+    write_event(f, "lost");
+    write_event(f, "lost");
+    assert_non_null(strstr(capture_take(&f->captured), "another process holds the lock"));
+    close(other);
     write_event(f, "b");
-    chain_is_whole(f, 2, 0);
+    chain_is_whole(f, 3, 0);
+    assert_non_null(strstr(content(f), "\"event\":\"audit.missed\",\"events\":\"2\""));
+}
+
+static void a_torn_line_of_another_is_ended(void **state)
+{
+    struct fixture *f = *state;
+    open_log(f);
+    write_event(f, "a");
+    int other = open(f->path, O_WRONLY | O_APPEND);
+    assert_int_equal(write(other, "{\"time\"", 7), 7);
+    close(other);
+    write_event(f, "b");
+    chain_is_whole(f, 3, 1);
+    assert_non_null(strstr(content(f), "audit.torn"));
+}
+
+static void lines_that_are_gone_show(void **state)
+{
+    struct fixture *f = *state;
+    open_log(f);
+    write_event(f, "a");
+    off_t first = (off_t)strlen(content(f));
+    write_event(f, "b");
+    assert_int_equal(truncate(f->path, first), 0);
+    write_event(f, "c");
+    assert_non_null(strstr(capture_take(&f->captured), "is shorter than it was"));
+    assert_non_null(strstr(content(f), "\"event\":\"audit.truncated\",\"from\":"));
+    assert_int_equal(verify(content(f)).broken, 1);
+    assert_int_equal(verify(content(f)).lines, 3);
+}
+
+static void without_a_file_events_go_to_the_log(void **state)
+{
+    struct fixture *f = *state;
+    const struct audit_field field = {"ids", "7"};
+    audit_write(NULL, "dead.purged", "calls", &field, 1);
+    assert_non_null(strstr(capture_take(&f->captured),
+                           "\"audit\":\"dead.purged\",\"message\":\"dead.purged ids=7\""));
+}
+
+static void a_command_names_its_user(void **state)
+{
+    struct fixture *f = *state;
+    f->settings.user = "ada";
+    open_log(f);
+    write_event(f, "a");
+    assert_non_null(strstr(content(f), "\"event\":\"a\",\"user\":\"ada\",\"prev\""));
 }
 
 static void nothing_is_closed_twice(void **state)
@@ -440,7 +541,12 @@ int main(void)
         AUDIT_TEST(a_full_device_loses_nothing_but_its_lines),
         AUDIT_TEST(a_path_that_cannot_be_opened_is_told),
         AUDIT_TEST(a_torn_line_that_cannot_be_ended_is_told),
-        AUDIT_TEST(a_second_process_is_refused),
+        AUDIT_TEST(several_processes_add_to_one_chain),
+        AUDIT_TEST(a_lock_that_is_held_does_not_hold_the_writer),
+        AUDIT_TEST(a_torn_line_of_another_is_ended),
+        AUDIT_TEST(lines_that_are_gone_show),
+        AUDIT_TEST(without_a_file_events_go_to_the_log),
+        AUDIT_TEST(a_command_names_its_user),
         AUDIT_TEST(nothing_is_closed_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
