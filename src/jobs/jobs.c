@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Jobs leased beyond those at work, in concurrencies.
+#define AHEAD_MAX 4
+
 static const struct config_jobs *config_of(const struct jobs *jobs)
 {
     return &jobs->config->config->jobs;
@@ -92,7 +95,7 @@ static bool api_takes_jobs(struct jobs *jobs, const struct config_api *config, i
     api->asked = false;
     if (wait > 0 && (*wait_us == 0 || wait < *wait_us))
         *wait_us = wait;
-    if (wait != 0 || api->drained || api->runs >= 2 * config->max_connections)
+    if (wait != 0 || api->drained || api->leased >= config->max_connections + jobs->ahead)
         return false;
     bool one_alone = api->breaker.state == BREAKER_HALF_OPEN || token_fails(jobs, config);
     api->asked = !one_alone || api->runs == 0;
@@ -108,7 +111,7 @@ static unsigned max_claim(const struct jobs *jobs, const bool *taking)
             (api->breaker.state == BREAKER_HALF_OPEN || token_fails(jobs, &config->apis[i])))
             return 1;
     }
-    return 2 * config->concurrency - jobs->leased;
+    return config->concurrency + jobs->ahead - jobs->leased;
 }
 
 static void claim(struct jobs *jobs)
@@ -126,6 +129,7 @@ static void claim(struct jobs *jobs)
         timer_start(&jobs->gate_timer, wait);
     if (any) {
         jobs->claiming = true;
+        jobs->ended = 0;
         queue_claim(jobs->queue, max_claim(jobs, taking), wanted);
     }
     free(taking);
@@ -158,7 +162,7 @@ static void fill(void *owner)
     }
     while (jobs->at_work < concurrency && (run = oldest_ready(jobs)) != NULL)
         run_start(run);
-    if (!jobs->claiming && jobs->leased < 2 * concurrency && queue_connected(jobs->queue))
+    if (!jobs->claiming && jobs->leased < concurrency + jobs->ahead && queue_connected(jobs->queue))
         claim(jobs);
 }
 
@@ -185,10 +189,23 @@ static void on_claimed(void *owner, struct job *job)
     run_begin(owner, job);
 }
 
+// Places that come free while a claim is under way are not to stand empty: as many jobs as that
+// were, and as many to spare, are leased ahead. Of slow jobs it is one: other daemons have the
+// rest.
+static void look_ahead(struct jobs *jobs)
+{
+    unsigned most = AHEAD_MAX * config_of(jobs)->concurrency;
+    unsigned ahead = jobs->ahead / 4 * 3; // what was once needed is forgotten by and by
+    if (ahead < 2 * jobs->ended)
+        ahead = 2 * jobs->ended;
+    jobs->ahead = ahead < 1 ? 1 : ahead < most ? ahead : most;
+}
+
 static void on_claim_done(void *owner, unsigned asked, unsigned got)
 {
     struct jobs *jobs = owner;
     jobs->claiming = false;
+    look_ahead(jobs);
     for (struct api *api = jobs->apis; api != NULL; api = api->next)
         api->drained |= api->asked && got < asked;
     jobs_fill_soon(jobs);
@@ -280,6 +297,7 @@ struct jobs *jobs_create(const struct jobs_settings *settings)
     jobs->resolver = settings->resolver;
     jobs->http = settings->http;
     jobs->config = config_ref_take(settings->config);
+    jobs->ahead = 1;
     jobs->callbacks = settings->callbacks;
     jobs->owner = settings->owner;
     timer_init(&jobs->gate_timer, jobs->loop, "api gate", look_again, jobs);

@@ -37,7 +37,8 @@ struct api {
     struct breaker breaker;
     struct rate rate;
     unsigned refusals; // 429 in a row without Retry-After: the hold grows
-    unsigned runs;     // leased jobs of it
+    unsigned runs;     // of it
+    unsigned leased;   // of them not ENDING
     struct metric_series *state;
 };
 
@@ -105,6 +106,8 @@ struct jobs {
     struct run *runs;
     unsigned at_work; // runs with `counted`
     unsigned leased;  // runs that are not ENDING
+    unsigned ahead;   // so many are leased beyond the concurrency
+    unsigned ended;   // runs that left their place since the last claim was asked for
     bool started, stopping, claiming;
     bool fill_posted;
     struct timer gate_timer; // an API may be used again
@@ -157,6 +160,7 @@ void run_retry(struct run *run, const char *message);
 
 // --- settle.c: what is stored ---
 void run_store(struct run *run); // then goes on with its operation
+void run_note(struct run *run);  // what an effect came to, while the run goes on
 void run_release(struct run *run, int64_t delay_us, const char *why);
 void run_finish(struct run *run, enum job_state state);
 // One request and its end.

@@ -27,7 +27,9 @@ void run_set_state(struct run *run, enum run_state state)
               state_names[run->state], state_names[state]);
     if (state == RUN_ENDING && run->state != RUN_ENDING) {
         run->jobs->leased--;
+        run->api->leased--;
         run->jobs->at_work -= run->counted;
+        run->jobs->ended += run->counted;
         run->counted = false;
         jobs_fill_soon(run->jobs);
     }
@@ -83,6 +85,7 @@ static struct run *create(struct jobs *jobs, struct job *job, const struct confi
     run->kind = job_kind(action->kind);
     run->api = api_find(jobs, api_config(run)->name);
     run->api->runs++;
+    run->api->leased++;
     tape_init(&run->params, 0);
     timer_init(&run->timer, jobs->loop, "job", held_enough, run);
     run->next = jobs->runs;
@@ -302,12 +305,15 @@ void run_step(struct run *run)
     bool stores_itself = is_end || run->op.type == JOB_OP_WAIT;
     if (run->op.idempotency_key[0] != '\0')
         jobs_audit(run, "job.restoring", NULL, 0, -1);
-    if (run->jobs->stopping && !is_end)
+    if (run->jobs->stopping && !is_end) {
         run_release(run, 0, NULL);
-    else if (run->dirty && !stores_itself && (run->op.effect || run->effect_done))
+    } else if (run->dirty && !stores_itself && run->op.effect) {
         run_store(run); // and goes on with the operation
-    else
+    } else {
+        if (run->effect_done && !stores_itself) // a read need not wait for it
+            run_note(run);
         do_operation(run);
+    }
 }
 
 void run_stored(struct run *run)

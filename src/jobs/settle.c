@@ -64,6 +64,19 @@ void run_store(struct run *run)
     save(run, &what, on_stored);
 }
 
+static void on_noted(void *owner, enum status_code code)
+{
+    if (code != STATUS_OK)
+        run_drop(owner);
+}
+
+void run_note(struct run *run)
+{
+    struct queue_save what = {.lease = QUEUE_KEEP};
+    run->dirty = run->effect_done = false;
+    save(run, &what, on_noted);
+}
+
 // --- leaving ---
 
 static void on_left(void *owner, enum status_code code)
