@@ -85,7 +85,7 @@ lib := $(BUILD)/lib
 archives := $(folders:%=$(lib)/%.a)
 
 .PHONY: all help demo check check-sanitized valgrind soak bench bench-micro bench-schema bench-sink \
-        bench-queue bench-stream bench-jobs install uninstall clean format unit unit-build fuzz fuzz-build integration packages
+        bench-queue bench-stream bench-jobs install uninstall deb check-deb clean format unit unit-build fuzz fuzz-build integration packages
 .DELETE_ON_ERROR:
 all: $(BUILD)/cxsink $(BUILD)/cxsink-sim $(or $(helper),no-helper)
 no-helper:
@@ -295,6 +295,16 @@ uninstall:
 	@for dir in $(LIBEXECDIR) $(share)/cxsink/jobs $(share)/cxsink/schemas $(share)/cxsink; do \
 	  rmdir "$(DESTDIR)$$dir" 2>/dev/null || true; done
 
+# Debian packages of this machine's release, into build/deb.
+deb:
+	@sh tests/tools/packages.sh deb
+	@JOBS=$(parallel) sh config/packaging/deb.sh $(BUILD) $(VERSION)
+
+# The packages built, installed, upgraded, removed and purged in clean trees of Debian 12 and 13.
+check-deb:
+	@sh tests/tools/packages.sh check-deb
+	@sh tests/tools/check-deb.sh $(SUITES)
+
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo "make packages   installs what 'make' needs"
@@ -306,6 +316,7 @@ help:
 	@echo "make fuzz       looks for inputs that break something (FUZZ_SECONDS=60 in all, FUZZ=names)"
 	@echo "make valgrind   leaks and invalid accesses;  make soak   10 million events (SOAK_EVENTS=...)"
 	@echo "make install | uninstall    DESTDIR=, PREFIX=/usr/local, LIBEXECDIR=, UNITDIR="
+	@echo "make deb        Debian packages into build/deb;  make check-deb   tries them in clean trees (root)"
 	@echo "make format     clang-format;  make clean"
 
 clean:

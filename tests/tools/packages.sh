@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# packages.sh build|demo|check|fuzz|bench: installs the Debian packages (12 and 13) that the target needs
+# packages.sh build|demo|check|fuzz|bench|deb|check-deb: installs the Debian packages (12 and 13) that the target needs
 # and that are missing, saying which; as root directly, else through sudo.
 compile="gcc make pkg-config libc6-dev libwebsockets-dev libpq-dev libssl-dev
        libsystemd-dev libcurl4-openssl-dev libpcre2-dev libidn2-dev"
@@ -13,6 +13,8 @@ check="$demo $helper libcmocka-dev python3-pytest python3-pytest-xdist python3-p
        libjson-c-dev"
 fuzz="$compile libjson-c-dev clang libclang-rt-dev"
 bench="$demo nodejs npm"
+deb="$build debhelper po-debconf dpkg-dev"
+check_deb="debootstrap"
 # The form of the sources is held to Debian 12's version alone (format.sh).
 # shellcheck disable=SC1091
 [ "$(. /etc/os-release 2>/dev/null && echo "$VERSION_ID")" != 12 ] || check="$check clang-format"
@@ -23,8 +25,10 @@ demo) wanted=$demo ;;
 check) wanted=$check ;;
 fuzz) wanted=$fuzz ;;
 bench) wanted=$bench ;;
+deb) wanted=$deb ;;
+check-deb) wanted=$check_deb ;;
 *)
-    echo "usage: packages.sh build|demo|check|fuzz|bench" >&2
+    echo "usage: packages.sh build|demo|check|fuzz|bench|deb|check-deb" >&2
     exit 64
     ;;
 esac
