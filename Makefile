@@ -303,7 +303,7 @@ deb:
 # The packages built, installed, upgraded, removed and purged in clean trees of Debian 12 and 13.
 check-deb:
 	@sh tests/tools/packages.sh check-deb
-	@sh tests/tools/check-deb.sh $(SUITES)
+	@$(python) tests/tools/check_deb.py $(SUITES)
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
