@@ -74,6 +74,14 @@ enum token_state token_state(const struct token *token);
 int64_t token_expires_us(const struct token *token);
 // The last failure since the last success, or NULL. Valid until the loop's next turn.
 const struct status *token_last_error(const struct token *token);
+// What the last request met, whatever came of it (for checks; nothing of it is for every day).
+struct token_exchange {
+    struct status failure;  // STATUS_OK: none; without the word when the next request goes out
+    bool has_clock;         // the answer told the time
+    int64_t clock_ahead_us; // this machine's wall clock against the endpoint's, to the second
+    int64_t certificate_until_us; // as in struct http_response
+};
+const struct token_exchange *token_last_exchange(const struct token *token);
 // Microseconds until the next attempt in TOKEN_WAITING, else 0.
 int64_t token_retry_in_us(const struct token *token);
 

@@ -116,8 +116,10 @@ struct http_options {
     // proxy only a host that is written as an address, and "localhost", can be looked at: names are
     // the proxy's to resolve. no_proxy is ignored then.
     bool public_only;
-    bool close;  // keep no connection for later requests
-    bool once;   // never send it twice, but for a redirect
+    bool
+        connect_only; // the TCP connect and the TLS handshake alone: nothing is sent, `status` is 0
+    bool close;       // keep no connection for later requests
+    bool once;        // never send it twice, but for a redirect
     bool secret; // wipe our copies of url, headers, body and answer when done (not libcurl's own)
     struct tls_settings tls; // copied; an https request verifies certificate and name always
 };
@@ -136,6 +138,11 @@ struct http_response {
     // From Retry-After, RFC 9110 section 10.2.3 (seconds, or a date seen from the wall clock), 0 to
     // HTTP_RETRY_AFTER_MAX_US; -1: none.
     int64_t retry_after_us;
+    // The far side's wall clock, from Date (RFC 9110 section 6.6.1); 0: not told.
+    int64_t date_us;
+    // Wall time at which the first of the server's certificates expires, its authority's own one
+    // excepted; 0: not seen, as without TLS or on a kept connection.
+    int64_t certificate_until_us;
     const char *body; // never NULL, NUL-terminated beyond `body_length`
     size_t body_length;
     int64_t elapsed_us;                 // from http_request_start

@@ -47,6 +47,11 @@ const struct status *token_last_error(const struct token *token)
     return token->failed ? &token->failure : NULL;
 }
 
+const struct token_exchange *token_last_exchange(const struct token *token)
+{
+    return &token->exchange;
+}
+
 int64_t token_retry_in_us(const struct token *token)
 {
     return token_state(token) == TOKEN_WAITING ? timer_left_us(&token->timer) : 0;
@@ -173,6 +178,7 @@ void token_hold(struct token *token, int64_t delay_us, const struct status *why)
 
 void token_fail(struct token *token, int64_t delay_us, const struct status *why)
 {
+    token->exchange.failure = *why;
     token_hold(token, delay_us, why);
     if (!token_is_usable(token))
         token_tell(token, &token->failure);

@@ -184,10 +184,20 @@ static void on_token(struct token *token, const struct http_response *response)
     token_answer_deinit(&answer);
 }
 
+static void note_exchange(struct token *token, const struct http_response *response)
+{
+    token->exchange = (struct token_exchange){
+        .has_clock = response->date_us != 0,
+        .clock_ahead_us = wall_read_us() - response->date_us,
+        .certificate_until_us = response->certificate_until_us,
+    };
+}
+
 static void answered(void *owner, const struct http_response *response)
 {
     struct token *token = owner;
     int status = response->status;
+    note_exchange(token, response);
     if (response->code != STATUS_OK) {
         on_no_answer(token, response);
     } else if (status >= 200 && status < 300) {

@@ -56,6 +56,7 @@ struct token {
 
     bool failed;
     struct status failure; // when `failed`
+    struct token_exchange exchange;
     bool lifetime_told;
     bool closed; // destroyed, and freed at the end of the turn
     struct token_waiter *first, *last;

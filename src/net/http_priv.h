@@ -85,7 +85,7 @@ struct http_request {
     char *method;
     unsigned redirects, followed; // at most; until now
     bool repeated;                // after a kept connection died
-    bool secret, once, public_only;
+    bool secret, once, public_only, connect_only;
     bool proxied; // an environment variable names a proxy for this URL
     bool http2;
     bool begun; // libcurl has begun to send this transfer's request

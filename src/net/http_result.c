@@ -38,6 +38,15 @@ static int64_t retry_after(CURL *easy, int64_t wall_us)
     return http_retry_after_parse(header->value, wall_us);
 }
 
+static int64_t date_of(CURL *easy)
+{
+    struct curl_header *header;
+    if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return 0;
+    time_t date = curl_getdate(header->value, NULL);
+    return date > 0 ? (int64_t)date * US_PER_S : 0;
+}
+
 static enum status_code code_of(CURLcode result)
 {
     switch (result) {
@@ -182,7 +191,9 @@ void http_result_fill(struct http_request *request, CURLcode result, int64_t wal
     curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
     response->status = (int)status;
     response->retry_after_us = retry_after(request->easy, wall_us);
-    if (result == CURLE_OK && !request->headers_ended) // which libcurl takes for an answer
+    response->date_us = date_of(request->easy);
+    if (result == CURLE_OK && !request->headers_ended &&
+        !request->connect_only) // which libcurl takes for an answer
         result = CURLE_PARTIAL_FILE;
     if (result != CURLE_OK && !early_answer_wins(request, result))
         fill_failure(request, result);

@@ -166,6 +166,7 @@ static enum status_code set_transfer(struct http_request *request,
     HTTP_SET(request, CURLOPT_HTTP_VERSION,
              (long)(options->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
     HTTP_SET(request, CURLOPT_FORBID_REUSE, options->close ? 1L : 0L);
+    HTTP_SET(request, CURLOPT_CONNECT_ONLY, options->connect_only ? 1L : 0L);
     return set_receivers(request, st);
 }
 
@@ -188,6 +189,7 @@ enum status_code http_setup(struct http_request *request, const struct http_opti
                             struct status *st)
 {
     request->secret = options->secret;
+    request->connect_only = options->connect_only;
     request->pool = options->pool;
     take_limits(request, options);
     if (request->secret) // growing would leave copies behind

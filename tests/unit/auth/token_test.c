@@ -432,6 +432,27 @@ static struct asker fail_once(struct fixture *f, const struct fake_reply *reply)
     return a;
 }
 
+// What was met, for those who look only once.
+static void test_the_last_exchange(void **state)
+{
+    struct fixture *f = *state;
+    char answer[256];
+    struct tm tm;
+    time_t hour_ago = time(NULL) - 3600;
+    gmtime_r(&hour_ago, &tm);
+    strftime(answer, sizeof(answer),
+             "HTTP/1.1 401 x\r\nDate: %a, %d %b %Y %H:%M:%S GMT\r\n" DATED "{\"error\":\"x\"}",
+             &tm);
+    const struct fake_reply replies[] = {{.bytes = answer, .close = true}};
+    fail_once(f, replies);
+    const struct token_exchange *met = token_last_exchange(f->token);
+    assert_int_equal(met->failure.code, STATUS_DENIED);
+    assert_contains(met->failure.detail, "answered 401: x; check the grant");
+    assert_null(strstr(met->failure.detail, "next try"));
+    assert_true(met->has_clock && met->certificate_until_us == 0);
+    assert_in_range(met->clock_ahead_us, 3599 * US_PER_S, 3620 * US_PER_S);
+}
+
 static void test_refused_client_is_slow(void **state)
 {
     struct fixture *f = *state;
@@ -864,6 +885,7 @@ int main(void)
         TEST(test_clock_set_back_does_not_prolong),
         TEST(test_failed_refresh_keeps_the_token_until_it_expires),
         TEST(test_expires_while_refreshing_fails),
+        TEST(test_the_last_exchange),
         TEST(test_refused_client_is_slow),
         TEST(test_network_failure_is_fast),
         TEST(test_wrong_url_is_slow),

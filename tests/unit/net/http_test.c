@@ -488,6 +488,20 @@ static void test_thousand_requests_leave_no_descriptor(void **state)
     assert_true(open_files() <= before);
 }
 
+static void test_date(void **state)
+{
+    struct fixture *f = *state;
+    static const struct fake_reply replies[] = {
+        {.bytes = "HTTP/1.1 401 x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                  "Content-Length: 0\r\n\r\n"},
+        {.bytes = "HTTP/1.1 200 OK\r\nDate: yesterday or so\r\nContent-Length: 0\r\n\r\n"},
+        {.bytes = OK_REPLY}};
+    serve(f, replies, 3);
+    assert_int_equal(get(f).response.date_us, 784111777 * US_PER_S);
+    assert_int_equal(get(f).response.date_us, 0);
+    assert_int_equal(get(f).response.date_us, 0);
+}
+
 static void test_kept_connection_that_died_is_replaced(void **state)
 {
     struct fixture *f = *state;
@@ -509,6 +523,7 @@ int main(void)
         TEST(test_answer_kinds),
         TEST(test_retry_after),
         TEST(test_retry_after_values),
+        TEST(test_date),
         TEST(test_response_cap),
         TEST(test_connection_refused),
         TEST(test_broken_connections),

@@ -71,6 +71,63 @@ static void test_tls(void **state)
     remove_certificates(&c);
 }
 
+static int64_t days_left(const struct http_response *response)
+{
+    return (response->certificate_until_us - wall_read_us() + US_PER_S * DAY / 2) /
+           (US_PER_S * DAY);
+}
+
+// The server's own is told, not its authority's, unless that is what it shows.
+static void test_when_the_certificate_expires(void **state)
+{
+    struct fixture *f = *state;
+    struct certificates c;
+    make_certificates(&c);
+    struct http_options options = {.tls = {.ca_file = c.ca_file}};
+    struct fake_certificate_options made = {
+        .name = "s", .san = "DNS:good.test", .not_after = 20 * DAY};
+    struct fake_certificate later = fake_certificate_make(&made, &c.ca);
+    serve_tls(f, fake_server_context(&later), "good.test");
+    struct caller answer = ask(f, &options);
+    assert_int_equal(answer.response.code, STATUS_OK);
+    assert_int_equal(days_left(&answer.response), 20);
+    made = (struct fake_certificate_options){
+        .name = "s", .san = "DNS:good.test", .not_after = 5 * DAY};
+    struct fake_certificate own = fake_certificate_make(&made, NULL);
+    fake_write_certificate(&own, c.client_file);
+    serve_tls(f, fake_server_context(&own), "good.test");
+    answer = ask(f, &(struct http_options){.tls = {.ca_file = c.client_file}});
+    assert_int_equal(days_left(&answer.response), 5);
+    fake_certificate_free(&later);
+    fake_certificate_free(&own);
+    remove_certificates(&c);
+}
+
+static void test_nothing_is_sent_where_only_a_connection_is_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    struct certificates c;
+    make_certificates(&c);
+    unsigned before = open_files();
+    serve_tls(f, fake_server_context(&c.good), "good.test");
+    struct http_options options = {.connect_only = true, .tls = {.ca_file = c.ca_file}};
+    struct caller answer = ask(f, &options);
+    assert_int_equal(answer.response.code, STATUS_OK);
+    assert_int_equal(answer.response.status, 0);
+    assert_int_equal(days_left(&answer.response), 1);
+    assert_int_equal(fake_count(f->server), 0);
+    options.tls.ca_file = c.client_file;
+    assert_int_equal(ask(f, &options).response.code, STATUS_DENIED);
+    fake_stop(&f->server);
+    assert_true(open_files() <= before);
+    serve(f, (struct fake_reply[]){{.bytes = OK_REPLY}}, 1); // without TLS
+    answer = ask(f, &options);
+    assert_int_equal(answer.response.code, STATUS_OK);
+    assert_int_equal(answer.response.certificate_until_us, 0);
+    assert_int_equal(fake_count(f->server), 0);
+    remove_certificates(&c);
+}
+
 // Asks a server that shows this certificate; it must be refused.
 static void refused(struct fixture *f, SSL_CTX *context, const char *ca_file,
                     struct caller *caller_r)
@@ -250,6 +307,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_tls),
+        TEST(test_when_the_certificate_expires),
+        TEST(test_nothing_is_sent_where_only_a_connection_is_asked_for),
         TEST(test_refusals_say_which_check_failed),
         TEST(test_unknown_issuers_are_named),
         TEST(test_many_and_odd_names_are_bounded),
