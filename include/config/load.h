@@ -148,7 +148,8 @@ struct config_fault {
     unsigned line; // 0: unknown
     char pointer[256];
     char message[STATUS_DETAIL_MAX];
-    char *sql; // the SQL that mends it, whole; NULL where the message says it all; owned
+    char *sql;    // the SQL that mends it, whole; NULL where the message says it all; owned
+    bool warning; // all works as it is, for now
 };
 
 struct config_faults {
@@ -172,6 +173,9 @@ void config_faults_add(struct config_faults *faults, unsigned line, const char *
 // Likewise, with the SQL that mends it (copied; NULL or "": none).
 void config_faults_add_sql(struct config_faults *faults, const char *pointer, const char *message,
                            const char *sql);
+// Likewise, of what works for now. The daemon adds none: a configuration with one is in force.
+void config_faults_warn(struct config_faults *faults, const char *pointer, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 // Fills in the lines of faults that have none, from their pointers: the file is read again. A
 // pointer to something that is not written gets the line of what would hold it. Sorts by line.
 void config_faults_locate(const char *path, struct config_faults *faults);

@@ -28,6 +28,7 @@ struct catalog_column {
     bool has_order;    // there is a default btree order for it
     bool can_insert;   // privileges of the connected role
     bool can_update;
+    char *denied_sequence; // quoted: that its default counts with, and may not; NULL: none
 };
 
 struct catalog_table {
@@ -56,7 +57,8 @@ const struct catalog_column *catalog_find(const struct catalog_table *table, con
 // Everything wrong between mapping and table, one after the other, each with the SQL that mends it:
 // missing table (NULL, or zeros), column, unique index, touch column, privilege; a view; a NOT NULL
 // column without default that is not mapped; a generated column that is; a newest_by that has no
-// order. Returns how many; calls `fault` for each. `sql` is one line; NULL where there is none.
+// order; a default that may not use its sequence. Returns how many; calls `fault` for each. `sql`
+// is one line; NULL where there is none.
 size_t catalog_check(const struct catalog_table *table, const struct config_table *config,
                      void (*fault)(void *owner, const char *message, const char *sql), void *owner);
 

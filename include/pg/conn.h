@@ -110,5 +110,8 @@ enum pg_class {
     PG_CLASS_BLOCKED,   // needs a person: 42, 28, 3D, 3F, 0A, F0: keep spooling, say so, try again
 };
 enum pg_class pg_classify(const char *sqlstate);
+// What a person can do about a session that was refused or did not come up, to follow a message
+// and a semicolon.
+const char *pg_remedy(const char *sqlstate);
 
 #endif

@@ -4,6 +4,7 @@
 #include "app/actions.h"
 #include "app/addresses.h"
 #include "app/certificates.h"
+#include "app/limits.h"
 #include "core/fsio.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -20,8 +21,6 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-// libwebsockets keeps a table entry for each descriptor that the limit allows.
-#define DESCRIPTORS 4096
 #define TICK_US US_PER_S
 #define DRAIN_CHECK_US (20 * US_PER_MS)
 
@@ -228,13 +227,9 @@ static bool watch_signals(struct daemon *d, struct status *st)
     return true;
 }
 
-static void limit_process(void)
+static void limit_process(const struct config *config)
 {
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > DESCRIPTORS) {
-        files.rlim_cur = DESCRIPTORS;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    limits_apply(config);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); // secrets never reach a core dump
 #ifndef __SANITIZE_ADDRESS__                        // the leak checker attaches to its own process
     prctl(PR_SET_DUMPABLE, 0);
@@ -399,7 +394,7 @@ int daemon_run(const char *path)
         return EXIT_CONFIG;
     d.ref = config_ref_new(config);
     log_init(config->log_target, config->log_level);
-    limit_process();
+    limit_process(config);
     int code = EXIT_DONE;
     if (start(&d, &st)) {
         announce(&d);

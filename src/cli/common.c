@@ -29,6 +29,7 @@ static void print_json(const char *path, const struct config_faults *faults)
         buf_json_string(&out, f->pointer, strlen(f->pointer));
         buf_append_text(&out, ",\"message\":");
         buf_json_string(&out, f->message, strlen(f->message));
+        buf_printf(&out, ",\"severity\":\"%s\"", f->warning ? "warning" : "fault");
         if (f->sql != NULL) {
             buf_append_text(&out, ",\"sql\":");
             buf_json_string(&out, f->sql, strlen(f->sql));
@@ -50,8 +51,9 @@ void cli_print_faults(const char *path, const struct config_faults *faults, bool
         char line[16] = ""; // not known of every fault
         if (f->line > 0)
             snprintf(line, sizeof(line), ":%u", f->line);
-        fprintf(stderr, "%s%s: %s: %s%s%s\n", path, line, f->pointer[0] ? f->pointer : "(root)",
-                f->message, f->sql != NULL ? "; mend it with: " : "", f->sql != NULL ? f->sql : "");
+        fprintf(stderr, "%s%s: %s: %s%s%s%s\n", path, line, f->pointer[0] ? f->pointer : "(root)",
+                f->warning ? "warning: " : "", f->message, f->sql != NULL ? "; mend it with: " : "",
+                f->sql != NULL ? f->sql : "");
     }
 }
 

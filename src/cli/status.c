@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cxsink status: asks the running daemon over its control socket.
 #include "app/daemon.h"
+#include "ask_priv.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/options.h"
@@ -10,16 +11,9 @@
 #include "json/tape.h"
 #include "json/text.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#define ANSWER_SECONDS 10
 
 static const char help[] =
     "usage: cxsink status [-c FILE | --runtime-dir DIR] [--ready] [--json]\n"
@@ -35,48 +29,6 @@ static const char help[] =
     "\n"
     "Exit codes: 0 it answered, with --ready: and is ready; 1 it is not ready (with --ready\n"
     "alone); 69 it does not run, or does not answer.\n";
-
-// --- asking ---
-
-static int connect_control(const char *dir)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/control.sock", dir);
-    if (n < 0 || (size_t)n >= sizeof(address.sun_path)) {
-        fprintf(stderr, "cxsink status: the path %s/control.sock is too long for a socket\n", dir);
-        return -1;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct timeval limit = {.tv_sec = ANSWER_SECONDS};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
-        return fd;
-    fprintf(stderr,
-            "cxsink status: no daemon answers on %s (%s): is it running, with this "
-            "configuration, and may you write to the socket?\n",
-            address.sun_path, strerror(errno));
-    close(fd);
-    return -1;
-}
-
-// The body of the answer to one GET, or NULL.
-static const char *ask(int fd, struct buf *answer)
-{
-    static const char request[] =
-        "GET /api/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))
-        return NULL;
-    ssize_t n;
-    do {
-        char *at = buf_reserve(answer, 16384);
-        n = recv(fd, at, 16384, 0);
-        answer->len += n > 0 ? (size_t)n : 0;
-    } while (n > 0);
-    const char *text = buf_text(answer);
-    const char *body = strstr(text, "\r\n\r\n");
-    return body != NULL && strncmp(text, "HTTP/1.1 200", 12) == 0 ? body + 4 : NULL;
-}
 
 // --- showing ---
 
@@ -231,15 +183,14 @@ static int show(const char *dir, const struct status_request *request)
 {
     struct buf answer = {0};
     struct tape tape;
+    struct status st = {0};
     int code = EXIT_NO_SERVER;
-    int fd = connect_control(dir);
-    if (fd < 0)
-        return code;
-    const char *body = ask(fd, &answer);
-    close(fd);
+    const char *body = ask_daemon(dir, "/api/status", ASK_PATIENCE_US, &answer, &st);
     tape_init(&tape, 0);
-    if (body == NULL || !tape_parse(&tape, body, strlen(body))) {
-        fputs("cxsink status: the daemon does not answer; is it stopping?\n", stderr);
+    if (body == NULL) {
+        fprintf(stderr, "cxsink status: %s\n", st.detail);
+    } else if (!tape_parse(&tape, body, strlen(body))) {
+        fputs("cxsink status: the daemon's answer is not JSON; is it another version?\n", stderr);
     } else {
         code = request->ready && !is_ready(&tape) ? EXIT_NO : EXIT_DONE;
         if (request->json)

@@ -45,29 +45,57 @@ static void set_message(struct config_fault *fault, const char *format, va_list 
     make_printable(fault->message);
 }
 
-void config_faults_add(struct config_faults *faults, unsigned line, const char *pointer,
-                       const char *format, ...)
+// NULL when there is no more room.
+static struct config_fault *next_fault(struct config_faults *faults, unsigned line)
 {
     if (faults->count >= CONFIG_FAULTS_MAX)
-        return;
+        return NULL;
     if ((faults->count & (faults->count - 1)) == 0) { // at a power of two it is full
         size_t room = faults->count == 0 ? 1 : faults->count * 2;
         faults->items = mem_realloc_array(faults->items, room, sizeof(*faults->items));
     }
     struct config_fault *fault = &faults->items[faults->count++];
     *fault = (struct config_fault){.line = line};
-    if (faults->count == CONFIG_FAULTS_MAX) {
-        snprintf(fault->message, sizeof(fault->message),
-                 "there are more faults than these %d; correct these first", CONFIG_FAULTS_MAX - 1);
-        return;
-    }
+    if (faults->count < CONFIG_FAULTS_MAX)
+        return fault;
+    snprintf(fault->message, sizeof(fault->message),
+             "there are more faults than these %d; correct these first", CONFIG_FAULTS_MAX - 1);
+    return NULL;
+}
+
+static struct config_fault *add_fault(struct config_faults *faults, unsigned line,
+                                      const char *pointer, const char *format, va_list args)
+    __attribute__((format(printf, 4, 0)));
+static struct config_fault *add_fault(struct config_faults *faults, unsigned line,
+                                      const char *pointer, const char *format, va_list args)
+{
+    struct config_fault *fault = next_fault(faults, line);
+    if (fault == NULL)
+        return NULL;
     snprintf(fault->pointer, sizeof(fault->pointer), "%s", pointer);
     trim_character(fault->pointer);
     make_printable(fault->pointer);
+    set_message(fault, format, args);
+    return fault;
+}
+
+void config_faults_add(struct config_faults *faults, unsigned line, const char *pointer,
+                       const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    set_message(fault, format, args);
+    add_fault(faults, line, pointer, format, args);
     va_end(args);
+}
+
+void config_faults_warn(struct config_faults *faults, const char *pointer, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    struct config_fault *fault = add_fault(faults, 0, pointer, format, args);
+    va_end(args);
+    if (fault != NULL)
+        fault->warning = true;
 }
 
 void config_faults_add_sql(struct config_faults *faults, const char *pointer, const char *message,

@@ -62,7 +62,17 @@ static const char describe_sql[] =
     " EXISTS (SELECT FROM able e WHERE e.type = t.oid AND e.ordered) OR (t.typcategory = 'A' AND"
     " EXISTS (SELECT FROM able e WHERE e.type = t.typelem AND e.ordered)),"
     " pg_catalog.has_column_privilege(rel.oid, a.attnum, 'INSERT'),"
-    " pg_catalog.has_column_privilege(rel.oid, a.attnum, 'UPDATE')"
+    " pg_catalog.has_column_privilege(rel.oid, a.attnum, 'UPDATE'),"
+    " (SELECT min(quote_ident(sn.nspname) || '.' || quote_ident(s.relname))"
+    " FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_depend p"
+    " ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid"
+    " AND p.refclassid = 'pg_class'::regclass"
+    " JOIN pg_catalog.pg_class s ON s.oid = p.refobjid"
+    " JOIN pg_catalog.pg_namespace sn ON sn.oid = s.relnamespace"
+    " WHERE d.adrelid = rel.oid AND d.adnum = a.attnum"
+    // Not joined by AND: the function refuses what is no sequence.
+    " AND CASE WHEN s.relkind = 'S'"
+    " THEN NOT pg_catalog.has_sequence_privilege(s.oid, 'USAGE, UPDATE') END)"
     " FROM rel JOIN pg_catalog.pg_attribute a ON a.attrelid = rel.oid"
     " JOIN base b ON b.attnum = a.attnum"
     " JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype <> 'd'"
@@ -89,6 +99,7 @@ enum {
     OUT_ORDER,
     OUT_INSERT,
     OUT_UPDATE,
+    OUT_DENIED_SEQUENCE,
 };
 
 static struct pg_param text_param(const char *text)
@@ -141,6 +152,9 @@ static void read_column(const struct pg_result *result, int row, struct catalog_
         .has_order = is_true(result, row, OUT_ORDER),
         .can_insert = is_true(result, row, OUT_INSERT),
         .can_update = is_true(result, row, OUT_UPDATE),
+        .denied_sequence = pg_result_is_null(result, row, OUT_DENIED_SEQUENCE)
+                               ? NULL
+                               : mem_strdup(pg_result_text(result, row, OUT_DENIED_SEQUENCE)),
     };
 }
 
@@ -188,6 +202,7 @@ void catalog_table_deinit(struct catalog_table *table)
     for (size_t i = 0; i < table->n_columns; i++) {
         free(table->columns[i].name);
         free(table->columns[i].type_name);
+        free(table->columns[i].denied_sequence);
     }
     free(table->columns);
     free(table->quoted);

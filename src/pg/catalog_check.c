@@ -262,6 +262,22 @@ static bool may_update(const struct check *check)
     return ok;
 }
 
+// The default of a column that is not mapped runs with the privileges of the role that inserts.
+static void check_sequences(struct check *check)
+{
+    for (size_t i = 0; i < check->table->n_columns; i++) {
+        const struct catalog_column *column = &check->table->columns[i];
+        if (column->denied_sequence == NULL || is_mapped(check->config, column->name))
+            continue;
+        set_message(
+            check, "role %s may not use the sequence %s, which column \"%s\" of %s counts with",
+            check->table->role, column->denied_sequence, column->name, check->table->quoted);
+        buf_printf(&check->sql, "GRANT USAGE ON SEQUENCE %s TO %s", column->denied_sequence,
+                   check->table->role);
+        tell(check);
+    }
+}
+
 static void check_privileges(struct check *check)
 {
     const struct catalog_table *table = check->table;
@@ -299,6 +315,7 @@ static void check_present(struct check *check)
     check_not_null(check);
     check_newest_by(check);
     check_privileges(check);
+    check_sequences(check);
 }
 
 size_t catalog_check(const struct catalog_table *table, const struct config_table *config,

@@ -223,3 +223,29 @@ enum pg_class pg_classify(const char *sqlstate)
     }
     return is_standard(sqlstate) ? PG_CLASS_RETRY : PG_CLASS_ROW;
 }
+
+const char *pg_remedy(const char *sqlstate)
+{
+    static const struct {
+        const char *prefix, *remedy;
+    } table[] = {
+        {"28P01", "check user and password of postgres.dsn (or what PGPASSFILE holds)"},
+        {"28", "let this user in from here (pg_hba.conf), or check user and password of "
+               "postgres.dsn"},
+        {"3D000", "create the database (CREATE DATABASE), or check dbname of postgres.dsn"},
+        {"53300", "the server has no connection left: raise max_connections, or lower "
+                  "postgres.connections"},
+        {"57P03", "the server is starting or stopping: try again soon"},
+        {"57P", "the server ended the session: is it restarting?"},
+        {"25006", "this server is a standby: name the primary, or set "
+                  "target_session_attrs=read-write"},
+        {"42501", "grant the role what it lacks; cxsink check --connect prints the SQL"},
+        {"F0", "check how postgres.dsn is written"},
+        {"", "check host and port of postgres.dsn, and whether the server runs and can be "
+             "reached from here"},
+    };
+    size_t i = 0;
+    while (!in_class(sqlstate, table[i].prefix))
+        i++;
+    return table[i].remedy;
+}

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """cxsink check: every fault at once, where it is and what mends it; the same remedies from the daemon."""
 import json
+import os
 import re
+import resource
 import signal
 import socket
+import time
 import uuid
 
 import pytest
 
-from support import certificates, commands, daemon, tenant as tenants, wait
+from support import certificates, clocks, commands, daemon, tenant as tenants, wait
 
 PASSWORD = "hunter2-swordfish"
 
@@ -54,7 +57,7 @@ def test_every_fault_at_once(cxsink, workdir):
     path = workdir / "cxsink.json"
     path.write_text(FAULTY)
     done = cxsink("check", "-c", path)
-    assert done.returncode == 78 and done.stdout == ""
+    assert done.returncode == 78 and done.stdout == f"{path}: 10 faults\n"
     found = faults(done)
     assert {file for file, _, _, _ in found} == {str(path)}
     assert [line for _, line, _, _ in found] == sorted(line for _, line, _, _ in found)
@@ -187,7 +190,11 @@ def test_database_remedies(checks):
     assert "cxsink migrate" in done.stderr
     checks.run("migrate")
     assert "all is well, and the servers answer" in checks.run("check", "--connect").stdout
-    assert len(checks.tenant.token_requests) == 2 and checks.tenant.handshakes[0]["path"] == "/"
+    # The stream was opened, each time, and closed at once.
+    assert len(checks.tenant.token_requests) == 2
+    assert [(shake["path"], shake["token"]) for shake in checks.tenant.handshakes] == [
+        ("/stream/main", "token-1"), ("/stream/main", "token-2")]
+    wait.until(lambda: checks.tenant.closes == [(1001,), (1001,)], 30, "they are closed")
 
     for broken, said in (
             ("alter table cxone_events drop constraint cxone_events_idempotency_key_key", "no unique index"),
@@ -247,6 +254,20 @@ def test_privileges(checks):
         database.query(f"revoke insert on cxone_events from {role}")
         done = checks.run("check", "--connect", code=78)
         assert "lacks INSERT, UPDATE" in done.stderr
+        # With jobs, what is theirs, and what another table's default needs; all of it at once.
+        checks.config["jobs"] = {"concurrency": 1}
+        checks.write()
+        database.query("alter table cxone_events alter id drop identity; create sequence seq;"
+                       "alter table cxone_events alter id set default nextval('seq')")
+        found = remedies(checks.run("check", "--connect", code=78))
+        assert f"GRANT USAGE ON SEQUENCE public.seq TO \"{role}\"" in found
+        assert [sql for sql in found if "cxsink.job" in sql] == [
+            f"GRANT SELECT, INSERT, UPDATE{delete} ON cxsink.job{what} TO {role}"
+            for what, delete in (("_locks", ", DELETE"), ("_notifications", ""), ("_schedules", ", DELETE"),
+                                 ("s", ", DELETE"))]
+        for sql in found:
+            database.query(sql)
+        checks.run("check", "--connect")
     finally:
         database.query(f"drop owned by {role}; drop role {role}")
 
@@ -316,13 +337,133 @@ def test_token_endpoint(checks):
     (_, line, pointer, message), = faults(done)
     assert pointer == "/auth/cxone" and "401" in message and "no such client" in message and line > 1
     assert "secret" not in message.replace("client_secret", "")
+    assert "next try" not in message
     checks.tenant.token_answers += [tenants.respond(200, {"access_token": "x", "token_type": "bearer",
                                                           "expires_in": 60, "scope": "something:else"})]
-    (_, _, pointer, message), = faults(checks.run("check", "--connect", code=78))
-    assert pointer == "/auth/cxone/scope" and "data-actions:read" in message
+    # The stream does not want that token.
+    scope, stream = faults(checks.run("check", "--connect", code=78))
+    assert scope[2] == "/auth/cxone/scope" and "data-actions:read" in scope[3]
+    assert stream[2] == "/streams/main/auth" and "401" in stream[3] and "scope" in stream[3]
     checks.tenant.token_answers += [tenants.respond(503)]
     (_, _, pointer, _), = faults(checks.run("check", "--connect", code=69))
     assert pointer == "/auth/cxone"
+
+
+def test_streams_are_tried(checks):
+    """What the handshake meets: a wrong path, a token that is not good for it, a server that is busy."""
+    checks.run("migrate")
+    for status, code, pointer, words in ((404, 78, "url", "stream's URL"), (403, 78, "auth", "scope"),
+                                         (302, 78, "url", "final address"), (503, 69, "url", "503")):
+        checks.tenant.handshake_answers += [tenants.respond(status)]
+        (_, _, at, message), = faults(checks.run("check", "--connect", code=code))
+        assert at == f"/streams/main/{pointer}" and str(status) in message and words in message
+    del checks.config["streams"]["main"]["auth"]
+    checks.tenant.handshake_answers += [tenants.respond(401)]
+    checks.write()
+    (_, _, at, message), = faults(checks.run("check", "--connect", code=78))
+    assert at == "/streams/main/auth" and "a credential is needed" in message
+
+
+def test_clocks(checks, tmp_path):
+    """This machine's clock against the token endpoint's and the database's; to the minute."""
+    checks.run("migrate")
+    hour_ago = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() - 3600))
+    checks.tenant.token_answers += [tenants.respond(401, headers={"Date": hour_ago})]
+    refused, clock = faults(checks.run("check", "--connect", code=78))
+    assert refused[2] == "/auth/cxone" and clock[2] == "/auth/cxone/token_url"
+    assert re.search(r"clock is 36\d\d s ahead of that of the token endpoint: .*timedatectl", clock[3])
+    for shift, code in ((-7200, 78), (30, 0)):
+        done = checks.run("check", "--connect", code=code,
+                          env={**os.environ, **clocks.shifted_environment(tmp_path, shift)})
+        if code:
+            token, database = faults(done)
+            assert token[2] == "/auth/cxone/token_url" and "s behind that of the token endpoint" in token[3]
+            assert database[2] == "/postgres" and "behind that of the database server at" in database[3]
+
+
+def not_root(done_by):
+    """Arguments of subprocess.run for a process that may not write everywhere."""
+    return {"user": 65534, "group": 65534, "extra_groups": []} if done_by == 0 else {}
+
+
+def test_the_machine(checks):
+    """Room for the spool, directories, descriptors: all at once, each with its line."""
+    checks.run("migrate")
+    home = checks.home
+    (home / "file").touch()
+    for name in ("bare", "closed"):
+        (home / name).mkdir()
+    os.chmod(home, 0o755)
+    (home / "closed").chmod(0o555)
+    os.environ.setdefault("HOME", "/")
+    checks.config.update({
+        "state_dir": str(home / "closed"), "runtime_dir": str(home / "closed" / "run"),
+        "auth": {**checks.config["auth"], "rest": {"grant": "static", "token": "t"}},
+        "jobs": {"drop_dir": str(home / "file"), "concurrency": 16,
+                 "apis": {"far": {"base_url": checks.tenant.url(""), "auth": "rest"}},
+                 "actions": {"pay": {"kind": "execute", "api": "far", "action_id": "pay",
+                                     "storage": {"dir": str(home / "closed" / "kept")}}}}})
+    checks.config["spool"]["max_bytes"] = "16TiB"
+    checks.write()
+    limit = (120, 120)
+    done = checks.run("check", "--connect", "--json", code=78, cwd="/", **not_root(os.geteuid()),
+                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit))
+    found = {fault["pointer"]: fault for fault in json.loads(done.stdout)}
+    for pointer, severity, words in (
+            ("", "fault", "may open 120 files here, and this configuration may need"),
+            ("/state_dir", "fault", "may not write in"), ("/runtime_dir", "warning", "RuntimeDirectory="),
+            ("/spool/max_bytes", "fault", "16TiB"), ("/jobs/drop_dir", "fault", "Not a directory"),
+            ("/jobs/actions/pay/storage/dir", "warning", "is missing")):
+        fault = found.pop(pointer)
+        assert fault["severity"] == severity and words in fault["message"] and fault["line"] >= 1, fault
+    assert not found, found
+    # The limit that the daemon itself can raise is none.
+    checks.config.update({"state_dir": str(home / "state"), "runtime_dir": str(home / "bare"), "jobs": {}})
+    del checks.config["spool"]["max_bytes"]
+    checks.write()
+    checks.run("check", "--connect", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 4096)))
+
+
+def test_apis_are_reached(checks):
+    """Of an API only TLS is looked at: nothing is invoked."""
+    checks.run("migrate")
+    authority = certificates.Authority(checks.home / "ca")
+    with tenants.Tenant(tls=authority.issue("localhost", "DNS:localhost"), host="localhost") as far, \
+            socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        api = {"base_url": far.url("/rest")}
+        checks.config["jobs"] = {"apis": {
+            "unknown": api, "known": {**api, "tls": {"ca_file": str(authority.pem)}},
+            "down": {"base_url": f"http://127.0.0.1:{unused.getsockname()[1]}"}}}
+        checks.write()
+        found = faults(checks.run("check", "--connect", code=78))
+        assert {pointer for _, _, pointer, _ in found} == {"/jobs/apis/unknown/base_url", "/jobs/apis/down/base_url"}
+        assert any("tls.ca_file" in message for _, _, _, message in found)
+        assert not far.handshakes and not far.token_requests
+
+
+def test_nothing_hangs(checks):
+    """Servers that take a connection and say nothing: each is named when the time is over."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(50)
+        port = silent.getsockname()[1]
+        checks.config["auth"]["cxone"].update(token_url=f"http://127.0.0.1:{port}/token", timeout="60s")
+        checks.config["streams"]["free"] = {**checks.config["streams"]["main"], "url": f"ws://127.0.0.1:{port}/s",
+                                            "connect_timeout": "60s"}
+        del checks.config["streams"]["free"]["auth"]
+        checks.config["postgres"].update(dsn=f"host=127.0.0.1 port={port}", connect_timeout="10m")
+        checks.config["jobs"] = {"apis": {"far": {"base_url": f"https://127.0.0.1:{port}", "connect_timeout": "60s"}}}
+        checks.write()
+        began = time.monotonic()
+        done = checks.run("check", "--connect", "--timeout", "1s", code=69)
+        assert time.monotonic() - began < 30
+        told = {pointer: message for _, _, pointer, message in faults(done)}
+        # The stream of the token that never came was reached, and waits for it.
+        assert set(told) == {"/auth/cxone", "/streams/main/url", "/streams/free/url", "/postgres/dsn",
+                             "/jobs/apis/far/base_url"}, done.stderr
+        assert all("no answer in all the time there was" in message for message in told.values()), told
+    assert "--connect" in checks.run("check", "--timeout", "1s", code=64).stderr
 
 
 def test_servers_that_cannot_be_reached(checks):
@@ -337,6 +478,7 @@ def test_servers_that_cannot_be_reached(checks):
         checks.write()
         done = checks.run("check", "--connect", code=69)
         assert [pointer for _, _, pointer, _ in faults(done)] == ["/auth/cxone", "/streams/main/url", "/postgres/dsn"]
+        assert "3 faults (3 of a server that cannot be reached)" in done.stdout
         assert PASSWORD not in done.stderr
         checks.config["postgres"]["dsn"] = checks.database.dsn
         checks.write()
@@ -371,6 +513,18 @@ def test_certificates(build, workdir, database):
         made.config["streams"]["main"]["tls"] = {"ca_file": str(workdir / "none.pem")}
         made.write()
         assert "none.pem" in made.run("check", code=78).stderr
+        # A certificate of the server's that has 10 days left is a warning: all works.
+        soon = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 10 * 86400 + 3600))
+        with tenants.Tenant(tls=authority.issue("soon", "DNS:localhost", ("20200101000000Z", soon)), host="localhost") as t:
+            made.config["auth"]["cxone"]["token_url"] = t.url("/token")
+            made.config["streams"]["main"].update(url=t.ws_url("/s"), tls={"ca_file": str(authority.pem)})
+            made.write()
+            done = made.run("check", "--connect")
+            assert [pointer for _, _, pointer, _ in faults(done)] == ["/auth/cxone/token_url", "/streams/main/url"]
+            assert done.stderr.count(": warning: the server's certificate expires in 10 days") == 2
+            assert "all is well, and the servers answer, 2 warnings" in done.stdout
+            told = json.loads(made.run("check", "--connect", "--json").stdout)
+            assert [fault["severity"] for fault in told] == ["warning", "warning"]
 
 
 def test_daemon_waits_for_the_remedy(checks, make_daemon):
@@ -380,6 +534,11 @@ def test_daemon_waits_for_the_remedy(checks, make_daemon):
     sql, = remedies(checks.run("check", "--connect", code=78))
     d = make_daemon(daemon.config(checks.database.dsn, checks.tenant)).start()
     wait.until(lambda: d.stream()["connected"], 30, "the stream is connected")
+    # A stream that the running daemon has is not opened a second time: the two might share its events.
+    checks.config["runtime_dir"] = d.config["runtime_dir"]
+    checks.write()
+    done = checks.run("check", "--connect", code=78)
+    assert "not opened, as the running daemon is connected: main" in done.stdout
     checks.tenant.send(*[tenants.event(f"k{i}") for i in range(500)], "bad")
     wait.until(lambda: d.status()["spool"]["events"] == 501, 30, "everything is spooled")
     wait.until(lambda: d.status()["database"]["state"] == "blocked", 30, "the table was looked at")

@@ -88,11 +88,16 @@ static void faults_as_json(void **state)
     cli_print_faults("a.json", &faults, true);
     expect(&c, "[]\n");
     config_faults_add(&faults, 7, "/a\"b", "one");
-    config_faults_add(&faults, 0, "", "two");
+    config_faults_warn(&faults, "", "two");
     c = capture_start(stdout);
     cli_print_faults("a.json", &faults, true);
-    expect(&c, "[{\"file\":\"a.json\",\"line\":7,\"pointer\":\"/a\\\"b\",\"message\":\"one\"},"
-               "{\"file\":\"a.json\",\"line\":0,\"pointer\":\"\",\"message\":\"two\"}]\n");
+    expect(&c, "[{\"file\":\"a.json\",\"line\":7,\"pointer\":\"/a\\\"b\",\"message\":\"one\","
+               "\"severity\":\"fault\"},"
+               "{\"file\":\"a.json\",\"line\":0,\"pointer\":\"\",\"message\":\"two\","
+               "\"severity\":\"warning\"}]\n");
+    c = capture_start(stderr);
+    cli_print_faults("a.json", &faults, false);
+    expect(&c, "a.json:7: /a\"b: one\na.json: (root): warning: two\n");
     config_faults_free(&faults);
 }
 

@@ -211,18 +211,20 @@ static void whether_it_is_ready(void **state)
 
 static void answers_that_are_none(void **state)
 {
-    static const char *const answers[] = {
-        "",
-        "HTTP/1.1 200 OK\r\n",
-        "HTTP/1.1 503 Busy\r\n\r\n{}",
-        HEAD "{\"cut\":",
-        HEAD "no json",
-        HEAD,
+    static const struct {
+        const char *answer, *words;
+    } cases[] = {
+        {"", "does not answer"},
+        {"HTTP/1.1 200 OK\r\n", "does not answer"},
+        {"HTTP/1.1 503 Busy\r\n\r\n{}", "does not answer"},
+        {HEAD "{\"cut\":", "not JSON"},
+        {HEAD "no json", "not JSON"},
+        {HEAD, "not JSON"},
     };
     struct fixture *f = *state;
-    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-        assert_int_equal(ask(f, answers[i], NULL), EXIT_NO_SERVER);
-        wrote(f->err, "does not answer");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(ask(f, cases[i].answer, NULL), EXIT_NO_SERVER);
+        wrote(f->err, cases[i].words);
         unlink(f->socket);
     }
 }

@@ -398,6 +398,19 @@ static void test_privileges(void **state)
     check(&r, &f);
     catalog_table_deinit(&r.table);
     assert_int_equal(f.count, 0);
+    // A default that counts, in a column that is not mapped; an identity needs no privilege.
+    admin("ALTER TABLE s.t ADD COLUMN \"Id\" bigserial, ADD COLUMN n bigint GENERATED ALWAYS AS "
+          "IDENTITY");
+    read_as(h, dsn, &m, &r);
+    check(&r, &f);
+    catalog_table_deinit(&r.table);
+    assert_int_equal(f.count, 1);
+    assert_string_equal(f.sql[0], "GRANT USAGE ON SEQUENCE s.\"t_Id_seq\" TO \"we ak\"");
+    admin(f.sql[0]);
+    read_as(h, dsn, &m, &r);
+    check(&r, &f);
+    catalog_table_deinit(&r.table);
+    assert_int_equal(f.count, 0);
     admin("DROP SCHEMA s CASCADE; DROP ROLE \"we ak\"");
     unmap(&m);
 }

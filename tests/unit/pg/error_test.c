@@ -89,13 +89,23 @@ static void test_result_without_fields(void **state)
     PQclear(result);
 }
 
+static void remedies(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(pg_remedy("28P01"), "password"));
+    assert_non_null(strstr(pg_remedy("28000"), "pg_hba.conf"));
+    assert_non_null(strstr(pg_remedy("3D000"), "CREATE DATABASE"));
+    assert_non_null(strstr(pg_remedy("57P01"), "restarting"));
+    assert_non_null(strstr(pg_remedy(""), "host and port"));
+    assert_non_null(strstr(pg_remedy("XX000"), "host and port"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_connect_texts),
-        cmocka_unit_test(test_long_texts_are_cut),
-        cmocka_unit_test(test_broken_texts),
-        cmocka_unit_test(test_result_without_fields),
+        cmocka_unit_test(test_connect_texts), cmocka_unit_test(test_long_texts_are_cut),
+        cmocka_unit_test(test_broken_texts),  cmocka_unit_test(test_result_without_fields),
+        cmocka_unit_test(remedies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
