@@ -26,7 +26,9 @@ cxsink ($version$release) unstable; urgency=medium
  -- $(sed -n 's/^Maintainer: //p' config/packaging/debian/control)  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 END
 (cd "$tree" && debconf-updatepo)
-(cd "$tree" && MAKEFLAGS='' MAKELEVEL='' dpkg-buildpackage -b -us -uc -j"${JOBS:-2}" >../build.log 2>&1) || {
+# Nothing of the caller's settings, BUILD before all, whose contents `make clean` removes.
+(cd "$tree" && env -i PATH="$PATH" HOME="$HOME" LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
+    CC="${CC:-gcc}" dpkg-buildpackage -b -us -uc -j"${JOBS:-2}" >../build.log 2>&1) || {
     tail -n 40 "$out/build.log" >&2
     exit 1
 }

@@ -13,11 +13,16 @@ check="$demo $helper libcmocka-dev python3-pytest python3-pytest-xdist python3-p
        libjson-c-dev"
 fuzz="$compile libjson-c-dev clang libclang-rt-dev"
 bench="$demo nodejs npm"
-deb="$build debhelper po-debconf dpkg-dev"
+deb="$build build-essential debhelper po-debconf dpkg-dev"
 check_deb="debootstrap python3 util-linux"
 # The form of the sources is held to Debian 12's version alone (format.sh).
 # shellcheck disable=SC1091
-[ "$(. /etc/os-release 2>/dev/null && echo "$VERSION_ID")" != 12 ] || check="$check clang-format"
+if [ "$(. /etc/os-release 2>/dev/null && echo "$VERSION_ID")" = 12 ]; then
+    check="$check clang-format"
+    deb="$deb systemd"
+else
+    deb="$deb systemd-dev"
+fi
 
 case $1 in
 build) wanted=$build ;;
