@@ -37,7 +37,8 @@ jobs := api base64_text breaker configure cron drop drop_file execute execute_ch
 ops := admin admin_address admin_guard admin_http audit audit_files audit_seal metrics
 app := actions addresses certificates daemon flow jobs limits pipeline report streams
 cli := ask audit_open check check_connect check_database check_machine check_servers commands common \
-       database dead dead_replay jobs jobs_change jobs_dry_run jobs_list jobs_queue jobs_show \
+       database dead dead_filter dead_purge dead_replay dead_show \
+       jobs jobs_change jobs_dry_run jobs_list jobs_queue jobs_show \
        jobs_submit jobs_wait load load_position load_progress main migrate \
        options run spool status validate validate_files validate_inputs validate_jobs validate_lines \
        validate_progress validate_tell

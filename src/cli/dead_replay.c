@@ -14,8 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// Dead letters fetched at a time: with payloads of up to some MiB each this bounds memory.
-#define PAGE 200
+// Dead letters fetched at a time, and the payload of all but the last of them: this bounds memory.
+#define PAGE 2000
+#define PAGE_BYTES (8 << 20)
+// Kinds of refusals that are told one by one.
+#define KINDS_MAX 20
 
 struct letter {
     int64_t id;
@@ -26,13 +29,16 @@ struct letter {
     size_t length;
 };
 
-// The columns of a letter. The payload comes as hex: two digits a byte.
-#define COLUMNS                                                            \
-    "id, stream, reason, encode(payload, 'hex'), replayed_at is not null," \
-    " (extract(epoch from received_at) * 1000000)::bigint"
+// Refused again: of a stream, for a reason.
+struct kind {
+    char *stream, *reason; // owned
+    uint64_t count;
+    int64_t example_id;
+};
 
 struct replay {
     const struct config *config;
+    const struct dead_filter *filter;
     struct schema_set *schemas;
     struct database *db;
     struct sink *sink;
@@ -43,8 +49,11 @@ struct replay {
     size_t fetched; // rows of the last page, those left alone too
     int64_t last_id;
     bool again;     // those that were replayed before, too
-    long long left; // at most so many more are looked at; with filters
-    uint64_t refused, skipped, before, missing;
+    long long left; // at most so many more are looked at
+    long long all, looked_at;
+    uint64_t refused, skipped, before;
+    struct kind kinds[KINDS_MAX];
+    size_t n_kinds;
     int failure; // exit code: no database any more, or it refuses to be written; 0: none
 };
 
@@ -56,6 +65,15 @@ static size_t stream_of(const struct config *config, const char *name)
     }
     return CONFIG_NONE;
 }
+
+// The columns of a letter. The payload comes as hex: two digits a byte.
+static const char page_sql[] =
+    "select id, stream, reason, encode(payload, 'hex'), replayed_at is not null,"
+    " (extract(epoch from received_at) * 1000000)::bigint from (select *,"
+    "  sum(size) over (order by id) - size as bytes_before from (select *,"
+    "   coalesce(octet_length(payload), 0) as size from cxsink.dead_letters%s"
+    "   and id > $7::bigint order by id limit $8::bigint) page) sized"
+    " where bytes_before < $9::bigint order by id";
 
 static void take_letter(void *owner, const struct pg_result *r, int row)
 {
@@ -75,7 +93,6 @@ static void take_letter(void *owner, const struct pg_result *r, int row)
         p->skipped++;
         return;
     }
-    p->letters = mem_realloc_array(p->letters, p->n_letters + 1, sizeof(*p->letters));
     struct letter *l = &p->letters[p->n_letters++];
     bool binary = strcmp(reason, "frame.binary") == 0;
     *l = (struct letter){.id = id,
@@ -92,41 +109,24 @@ static void drop_letters(struct replay *p)
     p->n_letters = p->next = p->fetched = 0;
 }
 
-static bool fetch_page(struct replay *p, const struct dead_filter *filter)
+static bool fetch_page(struct replay *p)
 {
-    char after[24], limit[24];
-    struct pg_param params[7];
-    char *sql = mem_printf("select " COLUMNS " from cxsink.dead_letters%s and id > $6::bigint"
-                           " order by id limit $7::bigint",
-                           dead_filter_where());
+    char after[24], limit[24], bytes[24];
+    struct dead_params params;
+    char *sql = mem_printf(page_sql, dead_where());
     snprintf(after, sizeof(after), "%lld", (long long)p->last_id);
     snprintf(limit, sizeof(limit), "%lld", p->left < PAGE ? p->left : PAGE);
-    dead_filter_params(filter, params);
-    params[5] = database_text(after);
-    params[6] = database_text(limit);
+    snprintf(bytes, sizeof(bytes), "%d", PAGE_BYTES);
+    dead_params_init(&params, p->filter);
+    params.list[DEAD_PARAMS] = database_text(after);
+    params.list[DEAD_PARAMS + 1] = database_text(limit);
+    params.list[DEAD_PARAMS + 2] = database_text(bytes);
     drop_letters(p);
-    bool ok = database_query(p->db, "dead replay", sql, params, 7, take_letter, p);
+    bool ok =
+        database_query(p->db, "dead replay", sql, params.list, DEAD_PARAMS + 3, take_letter, p);
     p->left -= (long long)p->fetched;
+    dead_params_deinit(&params);
     free(sql);
-    return ok;
-}
-
-static bool fetch_ids(struct replay *p, char **ids, int n_ids)
-{
-    static const char sql[] = "select " COLUMNS " from cxsink.dead_letters"
-                              " where id = any($1::bigint[]) order by id";
-    struct buf list = {0};
-    for (int i = 0; i < n_ids; i++)
-        buf_printf(&list, "%s%s", i > 0 ? "," : "{", ids[i]);
-    buf_append_text(&list, "}");
-    struct pg_param param = database_text(buf_text(&list));
-    bool ok = database_query(p->db, "dead replay", sql, &param, 1, take_letter, p);
-    buf_deinit(&list);
-    if (ok && p->fetched < (size_t)n_ids)
-        p->missing = (size_t)n_ids - p->fetched;
-    if (p->missing > 0)
-        fprintf(stderr, "cxsink dead: %llu of these ids are not there\n",
-                (unsigned long long)p->missing);
     return ok;
 }
 
@@ -178,13 +178,30 @@ static bool on_payload(void *owner, uint64_t seq, struct buf *payload)
     return false;
 }
 
+static struct kind *kind_of(struct replay *p, const char *stream, const char *reason)
+{
+    for (size_t i = 0; i < p->n_kinds; i++) {
+        if (strcmp(p->kinds[i].stream, stream) == 0 && strcmp(p->kinds[i].reason, reason) == 0)
+            return &p->kinds[i];
+    }
+    if (p->n_kinds == KINDS_MAX)
+        return NULL;
+    p->kinds[p->n_kinds] =
+        (struct kind){.stream = mem_strdup(stream), .reason = mem_strdup(reason)};
+    return &p->kinds[p->n_kinds++];
+}
+
 static void on_dead(void *owner, const char *stream, const char *reason, uint64_t count,
                     int64_t example_id)
 {
     struct replay *p = owner;
+    struct kind *kind = kind_of(p, stream, reason);
     p->refused += count;
-    fprintf(stderr, "cxsink dead: %s: %llu refused again (%s), such as %lld\n", stream,
-            (unsigned long long)count, reason, (long long)example_id);
+    if (kind == NULL)
+        return;
+    if (kind->count == 0)
+        kind->example_id = example_id;
+    kind->count += count;
 }
 
 static void on_state(void *owner, enum sink_state from, enum sink_state to, const struct status *st)
@@ -219,77 +236,157 @@ static void send_page(struct replay *p)
     }
 }
 
-static void replay_all(struct replay *p, const struct dead_request *request)
+static void show_progress(const struct replay *p)
+{
+    char more[48];
+    snprintf(more, sizeof(more), ", %llu refused again", (unsigned long long)p->refused);
+    dead_progress("replayed", p->looked_at, p->all, more);
+}
+
+static void replay_all(struct replay *p)
 {
     bool ok;
-    if (request->n_ids > 0) {
-        ok = fetch_ids(p, request->ids, request->n_ids);
-        if (ok && p->n_letters > 0)
-            send_page(p);
-    } else {
-        while ((ok = fetch_page(p, &request->filter)) && p->fetched > 0 && p->failure == 0)
-            send_page(p);
+    while ((ok = fetch_page(p)) && p->fetched > 0) {
+        show_progress(p);
+        send_page(p);
+        if (p->failure != 0)
+            break;
+        p->looked_at += (long long)p->fetched;
     }
+    show_progress(p);
+    dead_progress_end();
     if (!ok)
         p->failure = database_exit_code(p->db);
 }
 
-static int report(const struct replay *p)
+// --- what came of it ---
+
+struct outcome {
+    unsigned long long rows, refused, skipped, before, missing;
+};
+
+static void print_json(const struct replay *p, const struct outcome *o)
+{
+    struct buf out = {0};
+    buf_printf(&out,
+               "{\"replayed\":%llu,\"refused\":%llu,\"left_alone\":%llu,"
+               "\"replayed_before\":%llu,\"missing\":%llu,\"refusals\":[",
+               o->rows, o->refused, o->skipped, o->before, o->missing);
+    for (size_t i = 0; i < p->n_kinds; i++) {
+        const struct kind *kind = &p->kinds[i];
+        buf_printf(&out, "%s{\"stream\":", i > 0 ? "," : "");
+        buf_json_string(&out, kind->stream, strlen(kind->stream));
+        buf_append_text(&out, ",\"reason\":");
+        buf_json_string(&out, kind->reason, strlen(kind->reason));
+        buf_printf(&out, ",\"count\":%llu,\"example\":%lld}", (unsigned long long)kind->count,
+                   (long long)kind->example_id);
+    }
+    printf("%s]}\n", buf_text(&out));
+    buf_deinit(&out);
+}
+
+static void print_text(const struct replay *p, const struct outcome *o)
+{
+    for (size_t i = 0; i < p->n_kinds; i++)
+        fprintf(stderr, "cxsink dead: %s: %llu refused again (%s), such as %lld\n",
+                p->kinds[i].stream, (unsigned long long)p->kinds[i].count, p->kinds[i].reason,
+                (long long)p->kinds[i].example_id);
+    if (o->missing > 0)
+        fprintf(stderr, "cxsink dead: %llu of these ids are not there\n", o->missing);
+    printf("%llu replayed, %llu refused again", o->rows, o->refused);
+    if (o->skipped > 0)
+        printf(", %llu left alone (cut at 64 KiB, without payload, or of a stream that is gone)",
+               o->skipped);
+    if (o->before > 0)
+        printf(", %llu replayed before", o->before);
+    printf("\n");
+}
+
+static int report(const struct replay *p, bool json)
 {
     struct sink_stats stats;
     sink_stat(p->sink, &stats);
-    uint64_t rows = stats.inserted + stats.updated + stats.unchanged;
-    printf("%llu replayed, %llu refused again", (unsigned long long)rows,
-           (unsigned long long)p->refused);
-    if (p->skipped > 0)
-        printf(", %llu left alone (cut at 64 KiB, without payload, or of a stream that is gone)",
-               (unsigned long long)p->skipped);
-    if (p->before > 0)
-        printf(", %llu replayed before", (unsigned long long)p->before);
-    printf("\n");
+    struct outcome o = {.rows = stats.inserted + stats.updated + stats.unchanged,
+                        .refused = p->refused,
+                        .skipped = p->skipped,
+                        .before = p->before};
+    if (p->looked_at < p->filter->n_ids && p->left > 0 && p->failure == 0)
+        o.missing = (unsigned long long)(p->filter->n_ids - p->looked_at);
+    if (json)
+        print_json(p, &o);
+    else
+        print_text(p, &o);
     if (p->failure != 0)
         return p->failure;
-    return p->refused > 0 || p->skipped > 0 || p->missing > 0 ? EXIT_NO : EXIT_DONE;
+    return o.refused > 0 || o.skipped > 0 || o.missing > 0 ? EXIT_NO : EXIT_DONE;
 }
 
-int dead_replay(struct database *db, const struct config *config,
-                const struct dead_request *request)
+// --- life ---
+
+static struct schema_set *load_schemas(const struct config *config)
 {
     struct config_faults faults = {0};
-    long long limit = request->filter.limit;
-    struct replay p = {.config = config,
-                       .db = db,
-                       .again = request->filter.replayed,
-                       .left = limit > 0 ? limit : LLONG_MAX};
-    p.schemas = schema_set_load(config, &faults);
+    struct schema_set *schemas = schema_set_load(config, &faults);
     config_faults_locate(config->path, &faults);
     cli_print_faults(config->path, &faults, false);
     config_faults_free(&faults);
-    if (p.schemas == NULL)
+    return schemas;
+}
+
+static void start(struct replay *p)
+{
+    p->letters = mem_zalloc(PAGE * sizeof(*p->letters));
+    timer_init(&p->patience, p->db->loop, "patience", on_patience_over, p);
+    timer_start(&p->patience, DATABASE_PATIENCE_US);
+    p->pipeline = pipeline_create();
+    p->sink = sink_create(&(struct sink_settings){.loop = p->db->loop,
+                                                  .resolver = p->db->resolver,
+                                                  .config = p->config,
+                                                  .source = uuid_random(),
+                                                  .callbacks = {.acked = on_acked,
+                                                                .room = on_room,
+                                                                .restarted = on_restarted,
+                                                                .payload = on_payload,
+                                                                .dead = on_dead,
+                                                                .state = on_state},
+                                                  .owner = p});
+    pipeline_use(p->pipeline, p->config, p->schemas, p->sink);
+    sink_start(p->sink);
+}
+
+static void stop(struct replay *p)
+{
+    timer_stop(&p->patience);
+    pipeline_destroy(&p->pipeline);
+    sink_destroy(&p->sink);
+    drop_letters(p);
+    free(p->letters);
+    for (size_t i = 0; i < p->n_kinds; i++) {
+        free(p->kinds[i].stream);
+        free(p->kinds[i].reason);
+    }
+    schema_set_free(&p->schemas);
+}
+
+int dead_replay(struct database *db, const struct dead_request *request)
+{
+    struct dead_count count;
+    long long limit = request->filter.limit;
+    struct replay p = {.config = db->config,
+                       .filter = &request->filter,
+                       .db = db,
+                       .again = request->replayed,
+                       .left = limit > 0 ? limit : LLONG_MAX};
+    if ((p.schemas = load_schemas(db->config)) == NULL)
         return EXIT_CONFIG;
-    timer_init(&p.patience, db->loop, "patience", on_patience_over, &p);
-    timer_start(&p.patience, DATABASE_PATIENCE_US);
-    p.pipeline = pipeline_create();
-    p.sink = sink_create(&(struct sink_settings){.loop = db->loop,
-                                                 .resolver = db->resolver,
-                                                 .config = config,
-                                                 .source = uuid_random(),
-                                                 .callbacks = {.acked = on_acked,
-                                                               .room = on_room,
-                                                               .restarted = on_restarted,
-                                                               .payload = on_payload,
-                                                               .dead = on_dead,
-                                                               .state = on_state},
-                                                 .owner = &p});
-    pipeline_use(p.pipeline, config, p.schemas, p.sink);
-    sink_start(p.sink);
-    replay_all(&p, request);
-    int code = report(&p);
-    timer_stop(&p.patience);
-    pipeline_destroy(&p.pipeline);
-    sink_destroy(&p.sink);
-    drop_letters(&p);
-    free(p.letters);
-    schema_set_free(&p.schemas);
+    if (!dead_count(db, &request->filter, &count)) {
+        schema_set_free(&p.schemas);
+        return database_exit_code(db);
+    }
+    p.all = count.all;
+    start(&p);
+    replay_all(&p);
+    int code = report(&p, request->json);
+    stop(&p);
     return code;
 }

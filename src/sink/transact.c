@@ -24,8 +24,14 @@ static const char insert_dead[] =
     "payload) ON CONFLICT (source, source_seq) DO NOTHING "
     "RETURNING id, stream, reason" DEAD_ANSWER;
 
+// The history has every refusal: the first one, which the row held until now, and this one. Of more
+// than 50 the second oldest goes.
 static const char update_dead[] =
-    "WITH d AS (UPDATE cxsink.dead_letters AS t SET reason = s.reason, detail = s.detail::jsonb "
+    "WITH d AS (UPDATE cxsink.dead_letters AS t SET reason = s.reason, detail = s.detail::jsonb, "
+    "history = CASE jsonb_array_length(t.history) "
+    "WHEN 0 THEN jsonb_build_array(jsonb_build_object('at', t.created_at, 'reason', t.reason, "
+    "'detail', t.detail)) WHEN 50 THEN t.history - 1 ELSE t.history END "
+    "|| jsonb_build_object('at', now(), 'reason', s.reason, 'detail', s.detail::jsonb) "
     "FROM unnest($1::bigint[], $2::text[], $3::text[]) AS s(id, reason, detail) "
     "WHERE t.id = s.id RETURNING t.id, t.stream, t.reason" DEAD_ANSWER;
 

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """cxsink dead: finding dead letters, looking at one, and sending them again once the cause is mended."""
 import base64
+import contextlib
 import hashlib
 import json
 import os
+import pty
+import signal
+import subprocess
 
 import pytest
 
-from support import commands, daemon, tenant as tenants
+from support import commands, daemon, tenant as tenants, wait
 
 VOICE = tenants.event("voice", type="voice")
 EXTRA = tenants.event("extra", extra=1)
@@ -53,6 +57,21 @@ class Letters(commands.Commands):
         return sorted(row[0] for row in self.database.query("select idempotency_key from cxone_events"))
 
 
+def on_terminal(argv, answer, code):
+    """What it says when its standard input and errors are a terminal, on which this is answered."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    os.write(ours, answer.encode())
+    with contextlib.suppress(OSError):  # EIO: it has ended
+        while part := os.read(ours, 4096):
+            said += part
+    os.close(ours)
+    assert process.wait(60) == code, said
+    return said.decode()
+
+
 @pytest.fixture
 def letters(build, workdir, database):
     made = Letters(build, workdir, database)
@@ -73,13 +92,16 @@ def test_list_and_show(letters):
         payload = (line if isinstance(line, str) else json.dumps(line)).encode()
         assert letter == {"id": ids[letter["reason"]], "received_at": letter["received_at"], "stream": "main",
                           "reason": letter["reason"], "detail": letter["detail"], "payload_bytes": len(payload),
-                          "payload_sha256": hashlib.sha256(payload).hexdigest(), "replayed_at": None}
+                          "payload_sha256": hashlib.sha256(payload).hexdigest(), "replayed_at": None,
+                          "refusals": 1}
     received = letters.database.value("select received_at::text from cxsink.dead_letters where reason = 'db.23514'")
     for arguments, count in ((("--reason", "schema.%"), 2), (("--reason", "db.23514"), 1), (("--reason", "schema"), 0),
                              (("--stream", "main"), 5), (("--stream", "other"), 0), (("--limit", "2"), 2),
                              (("--since", received), 5), (("--until", "2026-01-01"), 0), (("--until", "tomorrow"), 5),
                              (("--since", "tomorrow"), 0), (("--reason", "json.%", "--stream", "main"), 1),
-                             (("--replayed",), 5)):
+                             (("--replayed",), 5), (("--since", "1h"), 5), (("--until", "1h"), 0),
+                             ((ids["schema.enum"], ids["json.syntax"]), 2),
+                             ((ids["schema.enum"], "--reason", "json.%"), 0)):
         assert len(letters.list(*arguments)) == count, arguments
     text = letters.run("dead", "list").stdout
     lines = text.splitlines()
@@ -128,6 +150,61 @@ def test_replay_after_mending(letters):
     assert after["schema.maxLength"]["detail"][0]["instance"] == "/attributes/agentId"
     assert len(letters.list("--replayed")) == 5
     assert [letter["reason"] for letter in letters.list() if letter["replayed_at"]] == []
+    # Each refusal is told: those of the first replay, too.
+    assert after["schema.maxLength"]["refusals"] == 2 and after["json.syntax"]["refusals"] == 2
+    shown = json.loads(letters.run("dead", "show", ids["column.agent_id"], "--json").stdout)
+    assert [(h["reason"], bool(h["detail"][0]["message"])) for h in shown["history"]] == \
+        [("column.agent_id", True), ("schema.maxLength", True)]
+    assert shown["history"][0]["at"] < shown["history"][1]["at"]
+    text = letters.run("dead", "show", ids["column.agent_id"]).stdout
+    assert text.index("column.agent_id") < text.rindex("schema.maxLength") < text.index("\npayload\n")
+    enum = json.loads(letters.run("dead", "show", ids["schema.enum"], "--json").stdout)
+    assert [h["reason"] for h in enum["history"]] == ["schema.enum"] * 2 and enum["replayed_at"]
+
+
+def test_history_is_bounded(letters):
+    """The first refusal stays, and the newest ones; a report as JSON says what came of it."""
+    one = letters.ids()["json.syntax"]
+    letters.database.query("""update cxsink.dead_letters set history = (select jsonb_agg(jsonb_build_object(
+        'at', now(), 'reason', 'n' || n, 'detail', '[]'::jsonb) order by n) from generate_series(1, 50) n)
+        where id = %s""", (one,))
+    report = json.loads(letters.run("dead", "replay", "--json", one, code=1).stdout)
+    assert report == {"replayed": 0, "refused": 1, "left_alone": 0, "replayed_before": 0, "missing": 0, "refusals":
+                      [{"stream": "main", "reason": "json.syntax", "count": 1, "example": one}]}
+    history = json.loads(letters.run("dead", "show", one, "--json").stdout)["history"]
+    assert [h["reason"] for h in history] == ["n1", *[f"n{n}" for n in range(3, 51)], "json.syntax"]
+
+
+def test_purge(letters):
+    """Only what is meant, only when it is meant, and all that was counted."""
+    ids = letters.ids()
+    letters.drop_check()
+    letters.run("dead", "replay", ids["db.23514"])
+    # Without --yes it says no where nobody can be asked, and asks on a terminal.
+    assert "--yes" in letters.run("dead", "purge", "--all", code=64).stderr
+    assert letters.run("dead", "purge", "--all", "--dry-run").stdout == "5 would be deleted, 4 of them never replayed\n"
+    for answer, code in (("n\n", 1), ("\n", 1), ("maybe\n", 1)):
+        said = on_terminal(letters.argv("dead", "purge", "--all"), answer, code)
+        assert "Delete 5 dead letters for ever, 4 of them never replayed? [y/N]" in said and "nothing was" in said
+    assert len(letters.ids()) == 5
+    assert "1 deleted, 1 of them" in on_terminal(letters.argv("dead", "purge", ids["json.syntax"]), "y\n", 0)
+    # Filters as list has them; the replayed ones alone.
+    assert letters.run("dead", "purge", "--until", "1h", "--yes").stdout == "0 deleted, 0 of them never replayed\n"
+    assert letters.run("dead", "purge", "--stream", "other", "--yes").stdout.startswith("0 deleted")
+    assert letters.run("dead", "purge", "--replayed", "--yes").stdout == "1 deleted, 0 of them never replayed\n"
+    assert sorted(letters.ids()) == ["column.agent_id", "schema.additionalProperties", "schema.enum"]
+    done = letters.run("dead", "purge", "--reason", "schema.%", "--limit", "1", "--yes", "--json")
+    assert json.loads(done.stdout) == {"deleted": 1, "never_replayed": 1}
+    assert min(ids["schema.enum"], ids["schema.additionalProperties"]) not in letters.ids().values()
+    letters.run("dead", "purge", "--all", "--yes")
+    assert letters.ids() == {} and letters.keys() == ["good", "long-call"]
+    # PostgreSQL refuses: nothing is said to be deleted.
+    letters.load([EXTRA], "again.ndjson")
+    letters.database.query("create function no() returns trigger language plpgsql as "
+                           "$$ begin raise exception 'kept for the auditors'; end $$; create trigger no before delete "
+                           "on cxsink.dead_letters for each row execute function no()")
+    done = letters.run("dead", "purge", "--all", "--yes", code=1)
+    assert "P0001" in done.stderr and done.stdout == "0 deleted, 0 of them never replayed\n"
 
 
 def test_replay_changes_nothing_newer(letters):
@@ -163,11 +240,58 @@ def test_replay_of_many_and_of_what_cannot_be(build, workdir, database):
     assert "0 replayed, 0 refused again, 2 left alone" in letters.run("dead", "replay", "--all", code=1).stdout
 
 
+def many(letters, count, size=0):
+    """Dead letters as a faulty schema would have left them."""
+    letters.run("migrate")
+    letters.database.query("""insert into cxsink.dead_letters (source, source_seq, stream, received_at, reason, payload)
+        select gen_random_uuid(), n, 'main', now(), 'schema.enum', convert_to(json_build_object(
+        'interactionId', 'i', 'timestamp', '2026-03-14T09:26:53Z', 'type', 'call', 'idempotencyKey', 'k' || n,
+        'attributes', json_build_object('text', repeat('x', %s)))::text, 'utf8') from generate_series(1, %s) n""",
+                           (size, count))
+
+
+def test_replay_killed_half_way(build, workdir, database):
+    """Run again it does the rest: no letter is missed, no row is written a second time."""
+    letters = Letters(build, workdir, database)
+    many(letters, 12000)
+    database.query("create table twice (key text); create function note() returns trigger language plpgsql as "
+                   "$$ begin insert into twice values (new.idempotency_key); return null; end $$; "
+                   "create trigger note after update on cxone_events for each row execute function note()")
+
+    def replayed():
+        return database.value("select count(*) from cxsink.dead_letters where replayed_at is not null")
+
+    for least in (1, 6000):
+        process = subprocess.Popen(letters.argv("dead", "replay", "--all"), stdout=subprocess.PIPE)
+        wait.until(lambda: replayed() >= least, 60, "some are replayed", poll=0.001)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+    wait.until(lambda: database.value("select count(*) from pg_stat_activity where application_name = 'cxsink'") == 0,
+               30, "its connections are gone")
+    done = replayed()
+    assert database.count() == done
+    assert f"{12000 - done} replayed, 0 refused again" in letters.run("dead", "replay", "--all").stdout
+    assert database.count() == 12000 == replayed() and database.count("twice") == 0
+
+
+def test_replay_of_large_ones(build, workdir, database, sanitized):
+    """Its memory does not grow with what is to be replayed; on a terminal it says how far it is."""
+    letters = Letters(build, workdir, database)
+    many(letters, 60, 1000000)
+    process = subprocess.Popen(letters.argv("dead", "replay", "--all", "--limit", 50), stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0 and database.count() == 50
+    assert sanitized or usage.ru_maxrss < 100000, f"{usage.ru_maxrss} KiB for payloads of 50 MB"
+    said = on_terminal(letters.argv("dead", "replay", "--all"), "", 0)
+    assert "0 of 10 replayed, 0 refused again" in said and "\n10 replayed" in said.replace("\r\x1b[K", "\n")
+
+
 def test_exit_codes(letters, workdir):
     """64 for wrong usage, which names the way out; 69 without a server; 78 for a faulty configuration; 1
     where PostgreSQL says no."""
-    for arguments in ((), ("burn",), ("list", "5"), ("show",), ("show", "1", "2"), ("show", "x"), ("replay",),
-                      ("replay", "1", "--all"), ("replay", "-1"), ("list", "--limit", "none"), ("list", "--unknown")):
+    for arguments in ((), ("burn",), ("show",), ("show", "1", "2"), ("show", "x"), ("replay",),
+                      ("replay", "1", "--all"), ("list", "--all"), ("show", "1", "--stream", "main"), ("purge",), ("purge", "--yes"), ("purge", "1"), ("purge", "x", "--yes"), ("replay", "-1"), ("list", "--limit", "none"), ("list", "--unknown")):
         done = letters.run("dead", *arguments, code=64)
         assert "--help" in done.stderr and done.stdout == "", arguments
     assert "usage: cxsink dead" in letters.run("dead", "--help").stdout

@@ -130,7 +130,7 @@ static void wrong_usage(void **state)
         {cli_load, "load file", "--stream NAME is missing"},
         {cli_load, "load --stream main", "no file is named"},
         {cli_dead, "dead --nonsense", "wrong option"},
-        {cli_dead, "dead", "list, show or replay?"},
+        {cli_dead, "dead", "list, show, replay or purge?"},
         {cli_dead, "dead bury", "no such thing as \"bury\""},
         {cli_dead, "dead show", "show takes one id"},
         {cli_dead, "dead show 1 2", "show takes one id"},
