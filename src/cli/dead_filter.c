@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *const which_names[] = {
+    [DEAD_WAITING] = "waiting", [DEAD_ANY] = "any", [DEAD_REPLAYED] = "replayed"};
+
 static const char where[] =
     " where ($1::text is null or stream = $1) and ($2::text is null or reason like $2)"
     " and ($3::timestamptz is null or received_at >= $3)"
@@ -33,8 +36,6 @@ static const char *moment(const char *given, char text[32])
 
 void dead_params_init(struct dead_params *params, const struct dead_filter *filter)
 {
-    static const char *const which[] = {
-        [DEAD_WAITING] = "waiting", [DEAD_ANY] = "any", [DEAD_REPLAYED] = "replayed"};
     *params = (struct dead_params){0};
     for (int i = 0; i < filter->n_ids; i++)
         buf_printf(&params->ids, "%s%s", i > 0 ? "," : "{", filter->ids[i]);
@@ -44,7 +45,7 @@ void dead_params_init(struct dead_params *params, const struct dead_filter *filt
     params->list[1] = database_text(filter->reason);
     params->list[2] = database_text(moment(filter->since, params->since));
     params->list[3] = database_text(moment(filter->until, params->until));
-    params->list[4] = database_text(which[filter->which]);
+    params->list[4] = database_text(which_names[filter->which]);
     params->list[5] = database_text(filter->n_ids > 0 ? buf_text(&params->ids) : NULL);
 }
 
@@ -88,4 +89,49 @@ bool dead_count(struct database *db, const struct dead_filter *filter, struct de
     dead_params_deinit(&params);
     free(sql);
     return ok;
+}
+
+// --- audit ---
+
+// Most bytes of ids that the audit log takes.
+#define IDS_TOLD 1000
+
+static void put_ids(struct buf *out, const struct dead_filter *filter)
+{
+    for (int i = 0; i < filter->n_ids && out->len < IDS_TOLD; i++)
+        buf_printf(out, "%s%s", i > 0 ? " " : "", filter->ids[i]);
+    if (out->len >= IDS_TOLD)
+        buf_append_text(out, " ...");
+}
+
+void dead_audit_begin(struct audit *audit, const char *event, const struct dead_filter *filter,
+                      const struct dead_count *count)
+{
+    struct buf ids = {0};
+    char all[24], limit[24];
+    put_ids(&ids, filter);
+    snprintf(all, sizeof(all), "%lld", count->all);
+    snprintf(limit, sizeof(limit), "%lld", filter->limit);
+    const struct audit_field fields[] = {
+        {"count", all},
+        {"which", which_names[filter->which]},
+        {"reason", filter->reason},
+        {"since", filter->since},
+        {"until", filter->until},
+        {"limit", filter->limit > 0 ? limit : NULL},
+        {"ids", filter->n_ids > 0 ? buf_text(&ids) : NULL},
+    };
+    audit_write(audit, event, filter->stream, fields, sizeof(fields) / sizeof(fields[0]));
+    buf_deinit(&ids);
+}
+
+void dead_audit_end(struct audit *audit, const char *event, const struct dead_figure figures[2])
+{
+    char texts[2][24];
+    struct audit_field fields[2];
+    for (int i = 0; i < 2; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "%lld", figures[i].value);
+        fields[i] = (struct audit_field){figures[i].name, texts[i]};
+    }
+    audit_write(audit, event, NULL, fields, 2);
 }

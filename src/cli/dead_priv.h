@@ -6,6 +6,7 @@
 
 #include "core/buf.h"
 #include "database.h"
+#include "ops/audit.h"
 
 enum dead_which { DEAD_WAITING, DEAD_ANY, DEAD_REPLAYED };
 
@@ -47,6 +48,16 @@ struct dead_count {
     long long all, waiting, last_id;
 };
 bool dead_count(struct database *db, const struct dead_filter *filter, struct dead_count *count_r);
+
+// Audits that something begins with what the filter selects, `count` dead letters; and what came of
+// it: as many `done` (its name, and how many) and `other`.
+void dead_audit_begin(struct audit *audit, const char *event, const struct dead_filter *filter,
+                      const struct dead_count *count);
+struct dead_figure {
+    const char *name;
+    long long value;
+};
+void dead_audit_end(struct audit *audit, const char *event, const struct dead_figure figures[2]);
 
 // --- one function a verb; they return the exit code ----------------------------------------------
 

@@ -85,11 +85,16 @@ static void report(const struct dead_request *request, long long all, long long 
 static int purge(struct purge *p, const struct dead_request *request)
 {
     bool ok = true;
+    struct audit *audit = cli_audit_open(p->db->config, "dead");
+    dead_audit_begin(audit, "dead.purge", p->filter, &p->counted);
     do {
         dead_progress("deleted", p->deleted, p->counted.all, "");
         ok = delete_batch(p);
     } while (ok && p->chosen > 0);
     dead_progress_end();
+    const struct dead_figure figures[] = {{"deleted", p->deleted}, {"never_replayed", p->waiting}};
+    dead_audit_end(audit, "dead.purged", figures);
+    audit_close(&audit);
     report(request, p->deleted, p->waiting);
     return ok ? EXIT_DONE : database_exit_code(p->db);
 }

@@ -302,7 +302,7 @@ static void print_text(const struct replay *p, const struct outcome *o)
     printf("\n");
 }
 
-static int report(const struct replay *p, bool json)
+static struct outcome outcome_of(const struct replay *p)
 {
     struct sink_stats stats;
     sink_stat(p->sink, &stats);
@@ -312,6 +312,15 @@ static int report(const struct replay *p, bool json)
                         .before = p->before};
     if (p->looked_at < p->filter->n_ids && p->left > 0 && p->failure == 0)
         o.missing = (unsigned long long)(p->filter->n_ids - p->looked_at);
+    return o;
+}
+
+static int report(const struct replay *p, struct audit *audit, bool json)
+{
+    struct outcome o = outcome_of(p);
+    const struct dead_figure figures[] = {{"replayed", (long long)o.rows},
+                                          {"refused", (long long)o.refused}};
+    dead_audit_end(audit, "dead.replayed", figures);
     if (json)
         print_json(p, &o);
     else
@@ -383,10 +392,13 @@ int dead_replay(struct database *db, const struct dead_request *request)
         schema_set_free(&p.schemas);
         return database_exit_code(db);
     }
+    struct audit *audit = cli_audit_open(db->config, "dead");
+    dead_audit_begin(audit, "dead.replay", p.filter, &count);
     p.all = count.all;
     start(&p);
     replay_all(&p);
-    int code = report(&p, request->json);
+    int code = report(&p, audit, request->json);
     stop(&p);
+    audit_close(&audit);
     return code;
 }

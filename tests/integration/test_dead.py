@@ -46,6 +46,10 @@ class Letters(commands.Commands):
     def list(self, *args):
         return [json.loads(line) for line in self.run("dead", "list", "--json", *args).stdout.splitlines()]
 
+    def audited(self):
+        path = self.home / "state" / "audit.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
     def ids(self):
         return dict(self.database.query("select reason, id from cxsink.dead_letters"))
 
@@ -198,6 +202,14 @@ def test_purge(letters):
     assert min(ids["schema.enum"], ids["schema.additionalProperties"]) not in letters.ids().values()
     letters.run("dead", "purge", "--all", "--yes")
     assert letters.ids() == {} and letters.keys() == ["good", "long-call"]
+    # Who did what, with which filters; what was only asked for is not there.
+    audited = letters.audited()
+    assert [e["event"] for e in audited] == ["dead.replay", "dead.replayed"] + ["dead.purge", "dead.purged"] * 6
+    assert all(e["user"] for e in audited)
+    assert audited[0]["ids"] == str(ids["db.23514"]) and (audited[1]["replayed"], audited[1]["refused"]) == ("1", "0")
+    limited = audited[-4:-2]
+    assert limited[0].items() >= {"reason": "schema.%", "limit": "1", "count": "1", "which": "any"}.items()
+    assert limited[1].items() >= {"deleted": "1", "never_replayed": "1"}.items()
     # PostgreSQL refuses: nothing is said to be deleted.
     letters.load([EXTRA], "again.ndjson")
     letters.database.query("create function no() returns trigger language plpgsql as "
