@@ -665,12 +665,17 @@ static void really_survives_hostile_code(void **state)
 {
     static const struct {
         const char *piece;
-        enum sandbox_result result;
+        enum sandbox_result result, newer; // newer: of engines since 2.52
     } cases[] = {
-        {"[", SANDBOX_TOO_COMPLEX}, {"`${", SANDBOX_TOO_COMPLEX}, {"a=>", SANDBOX_TOO_COMPLEX},
-        {"[],", SANDBOX_SYNTAX}, // what a mebibyte of it ends with is missing
-        {"/(a+)+$/;", SANDBOX_OK},  {"(a={b:", SANDBOX_TIMEOUT}, // takes the parser exponential
-                                                                 // time
+        {"{", SANDBOX_TOO_COMPLEX, SANDBOX_TOO_COMPLEX},
+        {"`${", SANDBOX_TOO_COMPLEX, SANDBOX_TOO_COMPLEX},
+        {"a=>", SANDBOX_TOO_COMPLEX, SANDBOX_TOO_COMPLEX},
+        // What a mebibyte of it ends with is missing.
+        {"[],", SANDBOX_SYNTAX, SANDBOX_SYNTAX},
+        {"/(a+)+$/;", SANDBOX_OK, SANDBOX_OK},
+        // These take the parser exponential time.
+        {"(a={b:", SANDBOX_TIMEOUT, SANDBOX_TIMEOUT},
+        {"[", SANDBOX_TOO_COMPLEX, SANDBOX_TIMEOUT},
     };
     struct fixture *f = *state;
     if (!use_real(f))
@@ -678,7 +683,8 @@ static void really_survives_hostile_code(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         size_t length = MIB / strlen(cases[i].piece) * strlen(cases[i].piece);
         char *code = repeat(cases[i].piece, length);
-        if (run(f, code, length, false) != cases[i].result)
+        enum sandbox_result result = run(f, code, length, false);
+        if (result != cases[i].result && result != cases[i].newer)
             fail_msg("%s: %s: %s", cases[i].piece, sandbox_result_name(f->verdict.result),
                      f->verdict.message);
         free(code);

@@ -12,15 +12,16 @@ static const struct http_header headers[] = {
     {"Authorization", "Bearer s3cret"}, {"Content-Type", "text/x"}, {"X-Request-Id", "r"}};
 
 // A redirect to `location`, and what follows.
-static void serve_redirect(struct fixture *f, int status, const char *location)
+// An answer to HEAD has no body; newer versions of libcurl close the connection for one.
+static void serve_redirect(struct fixture *f, int status, const char *location, bool bodies)
 {
     static char text[512];
     static struct fake_reply replies[2];
-    snprintf(text, sizeof(text),
-             "HTTP/1.1 %d There\r\nLocation: %s\r\nContent-Length: 4\r\n\r\ngone", status,
-             location);
+    snprintf(text, sizeof(text), "HTTP/1.1 %d There\r\nLocation: %s\r\nContent-Length: 4\r\n\r\n%s",
+             status, location, bodies ? "gone" : "");
     replies[0] = (struct fake_reply){.bytes = text};
-    replies[1] = (struct fake_reply){.bytes = OK_REPLY};
+    replies[1] = (struct fake_reply){
+        .bytes = bodies ? OK_REPLY : "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"};
     if (f->server != NULL)
         fake_stop(&f->server);
     serve(f, replies, 2);
@@ -57,7 +58,7 @@ static void test_methods_and_bodies(void **state)
         {302, "DELETE", NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        serve_redirect(f, cases[i].status, "/next?c=d");
+        serve_redirect(f, cases[i].status, "/next?c=d", strcmp(cases[i].method, "HEAD") != 0);
         struct caller c = follow(f, cases[i].method, HTTP_REDIRECTS);
         if (cases[i].second == NULL) {
             assert_int_equal(c.response.code, STATUS_DENIED);
@@ -91,11 +92,11 @@ static void test_targets(void **state)
 {
     struct fixture *f = *state;
     struct fake_http *other = fake_start(&(struct fake_reply){.bytes = OK_REPLY}, 1);
-    serve_redirect(f, 302, "/");
+    serve_redirect(f, 302, "/", true);
     char near[64], far[64], tls[64];
     snprintf(far, sizeof(far), "http://127.0.0.1:%u/?s3cret", other->port);
     for (int i = 0; i < 7; i++) {
-        serve_redirect(f, 302, "/"); // for its port
+        serve_redirect(f, 302, "/", true); // for its port
         unsigned port = f->server->port;
         snprintf(near, sizeof(near), "HTTP://127.0.0.1:%u/near", port);
         snprintf(tls, sizeof(tls), "https://127.0.0.1:%u/", port);
@@ -210,7 +211,7 @@ static void test_sources_go_twice(void **state)
 {
     struct fixture *f = *state;
     for (int kind = 0; kind < 3; kind++) {
-        serve_redirect(f, kind < 2 ? 307 : 303, "/x");
+        serve_redirect(f, kind < 2 ? 307 : 303, "/x", true);
         struct parts parts = {.cannot = kind == 1};
         struct http_options options = {
             .method = "PUT", .source = {read_part, rewind_parts, &parts, 100000}, .redirects = 1};
