@@ -12,7 +12,7 @@ VERSION := 0.1.0
 CC ?= gcc
 
 # --- sources, in the order of the layers ---------------------------------------------------------
-core := backoff base64 buf clock counter fsio hash log loop mem status timer uuid
+core := backoff base64 buf clock counter fsio hash log log_event loop mem status timer uuid
 config := document equal faults finish finish_jobs listen load names parse print_manual \
           print_reference print_schema reader ref secret settings suggest units values values_jobs
 json := lookup members multiple number parse_avx2 parse_neon parse_portable parse_sse42 pointer tape text

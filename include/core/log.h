@@ -7,6 +7,7 @@
 
 #include "core/status.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 
 // The numbers are syslog's priorities.
@@ -19,7 +20,7 @@ struct log_fields {
     const char *job;        // [CXSINK_JOB]
     const char *trace_id;   // [CXSINK_TRACE_ID]
     const char *audit;      // [CXSINK_AUDIT]
-    const char *message_id; // [MESSAGE_ID] 32 hex digits
+    const char *message_id; // [MESSAGE_ID] 32 hex digits, static: log_event() sets it
     const char *audit_hash; // [CXSINK_AUDIT_HASH] of the event's line in the audit log
 };
 
@@ -37,14 +38,18 @@ const char *log_level_name(enum log_level level);
 
 void log_write(enum log_level level, const struct log_fields *fields, const char *file, int line,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
+void log_write_args(enum log_level level, const struct log_fields *fields, const char *file,
+                    int line, const char *format, va_list args)
+    __attribute__((format(printf, 5, 0)));
 // The line of an audit event (`fields->audit`). The journal and JSON lines have each of them,
 // whatever the level: they are the second witness beside the audit log.
 void log_audit(const struct log_fields *fields, const char *text);
 // For a command, whose own words are for a terminal: where the lines of audit events go; `auto` is
 // nowhere. False: it is to be the journal, and there is none; all is as before.
 bool log_audit_to(enum log_target target);
-// Writes the counts of lines that were held back; call about once a second.
-void log_flush_repeats(void);
+// Writes the counts of lines that were held back, of those whose ten seconds are over, or of all:
+// call it about once a second, and at the end.
+void log_flush_repeats(bool all);
 
 // log_info(fields or NULL, format, ...)
 #define log_error(fields, ...) log_write(LOG_LEVEL_ERROR, fields, __FILE__, __LINE__, __VA_ARGS__)

@@ -7,6 +7,7 @@
 #include "app/limits.h"
 #include "core/fsio.h"
 #include "core/log.h"
+#include "core/log_event.h"
 #include "core/mem.h"
 #include "daemon_priv.h"
 
@@ -34,8 +35,8 @@ static void print_faults(const char *path, const struct config_faults *faults)
         if (f->line > 0)
             snprintf(line, sizeof(line), ":%u", f->line);
         // Each fault is a call site of its own, or the log would hold back all but the first few.
-        log_write(LOG_LEVEL_ERROR, NULL, path, (int)i + 1, "%s%s: %s: %s", path, line,
-                  f->pointer[0] ? f->pointer : "(root)", f->message);
+        log_event_write(LOG_ID_CONFIG_FAULT, NULL, path, (int)i + 1, "%s%s: %s: %s", path, line,
+                        f->pointer[0] ? f->pointer : "(root)", f->message);
     }
 }
 
@@ -146,7 +147,8 @@ static void name_restarts(struct daemon *d, const struct config *config)
     // Those of the start are in force, whatever reloads said since.
     config_restart_needed(d->admin_ref->config, config, &names);
     if (names.len > 0)
-        log_warn(NULL, "changed, but taken only by a restart: %s", buf_text(&names));
+        log_event(LOG_ID_CONFIG_RESTART, NULL, "changed, but taken only by a restart: %s",
+                  buf_text(&names));
     buf_deinit(&names);
 }
 
@@ -158,7 +160,8 @@ static void reload(struct daemon *d)
     if (config == NULL) {
         struct audit_field fields[] = {{"result", "refused"}};
         audit_write(d->audit, "config.reload", NULL, fields, 1);
-        log_error(NULL, "the new configuration is faulty; going on with the one in force");
+        log_event(LOG_ID_CONFIG_REFUSED, NULL,
+                  "the new configuration is faulty; going on with the one in force");
     } else {
         name_restarts(d, config);
         take_config(d, config, schemas);
@@ -191,7 +194,7 @@ static void tick(void *owner)
 {
     struct daemon *d = owner;
     struct buf text = {0};
-    log_flush_repeats();
+    log_flush_repeats(false);
     spool_store_position(d->spool);
     admin_tick(d->admin);
     if (d->phase == DAEMON_RUNNING) {
@@ -329,10 +332,11 @@ static void announce(struct daemon *d)
     spool_stat(d->spool, &stats);
     audit_write(d->audit, "daemon.started", NULL,
                 (struct audit_field[]){{"version", CXSINK_VERSION}, {"config", config->path}}, 2);
-    log_info(NULL, "cxsink %s: %zu stream%s, %llu events in the spool, status on %s port %u",
-             CXSINK_VERSION, d->n_streams, d->n_streams == 1 ? "" : "s",
-             (unsigned long long)stats.events, config->admin.host ? config->admin.host : "no TCP",
-             admin_port(d->admin));
+    log_event(LOG_ID_STARTED, NULL,
+              "cxsink %s: %zu stream%s, %llu events in the spool, status on %s port %u",
+              CXSINK_VERSION, d->n_streams, d->n_streams == 1 ? "" : "s",
+              (unsigned long long)stats.events, config->admin.host ? config->admin.host : "no TCP",
+              admin_port(d->admin));
     sd_notify(0, "READY=1");
 }
 
@@ -349,7 +353,8 @@ static bool finish_spool(struct daemon *d)
     snprintf(count, sizeof(count), "%" PRIu64, stats.pending);
     struct audit_field fields[] = {{"events", count}, {"error", st.detail}};
     audit_write(d->audit, "spool.lost", NULL, fields, 2);
-    log_error(NULL, "%s events were received and could not be written, and are lost: %s", count,
+    log_event(LOG_ID_SPOOL_LOST, NULL,
+              "%s events were received and could not be written, and are lost: %s", count,
               st.detail);
     return false;
 }
@@ -401,9 +406,9 @@ int daemon_run(const char *path)
         loop_run(d.loop);
         code = finish_spool(&d) ? EXIT_DONE : EXIT_FAULT;
         audit_write(d.audit, "daemon.stopped", NULL, NULL, 0);
-        log_info(NULL, "stopped");
+        log_event(LOG_ID_STOPPED, NULL, "stopped");
     } else {
-        log_error(NULL, "cannot start: %s", st.detail);
+        log_event(LOG_ID_START_FAILED, NULL, "cannot start: %s", st.detail);
         code = exit_code(st.code);
     }
     tear_down(&d);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The path of an event: session -> spool (group commit) -> pipeline -> sink -> acknowledgement.
-#include "core/log.h"
+#include "core/log_event.h"
 #include "core/mem.h"
 #include "daemon_priv.h"
 
@@ -37,8 +37,8 @@ enum session_verdict flow_message(struct app_stream *s, enum session_frame frame
     switch (spool_append(d->spool, &record)) {
     case SPOOL_FULL:
         if (!s->starved)
-            log_warn(&(struct log_fields){.stream = s->name},
-                     "the spool is full: the stream pauses until there is room");
+            log_event(LOG_ID_SPOOL_FULL, &(struct log_fields){.stream = s->name},
+                      "the spool is full: the stream pauses until there is room");
         s->starved = true;
         return SESSION_PAUSE;
     case SPOOL_DROPPED: // counted and audited by on_dropped
@@ -75,8 +75,8 @@ static void commit_failed(struct daemon *d, const struct status *st)
         audit_write(d->audit, "spool.write_failed", NULL, fields, 1);
     }
     d->commit_failing = true;
-    log_error(NULL, "cannot write to the spool: %s; streams pause, trying again in 1 s",
-              st->detail);
+    log_event(LOG_ID_SPOOL_WRITE_FAILED, NULL,
+              "cannot write to the spool: %s; streams pause, trying again in 1 s", st->detail);
     timer_start(&d->commit_timer, RETRY_DELAY_US);
 }
 
@@ -147,7 +147,8 @@ static void pump(void *owner)
         if (read == SPOOL_EMPTY)
             return;
         if (read == SPOOL_FAILED) {
-            log_error(NULL, "cannot read the spool: %s; trying again in 1 s", st.detail);
+            log_event(LOG_ID_SPOOL_READ_FAILED, NULL,
+                      "cannot read the spool: %s; trying again in 1 s", st.detail);
             timer_start(&d->pump_timer, RETRY_DELAY_US);
             return;
         }
@@ -198,10 +199,10 @@ static void on_dead(void *owner, const char *stream, const char *reason, uint64_
 {
     (void)owner;
     metric_add(metric_series(METRIC_EVENTS_REJECTED, stream, reason), (double)count);
-    log_warn(&(struct log_fields){.stream = stream},
-             "%llu event%s rejected (%s), kept as dead letter%s; see `cxsink dead show %lld`",
-             (unsigned long long)count, count == 1 ? "" : "s", reason, count == 1 ? "" : "s",
-             (long long)example_id);
+    log_event(LOG_ID_DEAD_LETTERS, &(struct log_fields){.stream = stream},
+              "%llu event%s rejected (%s), kept as dead letter%s; see `cxsink dead show %lld`",
+              (unsigned long long)count, count == 1 ? "" : "s", reason, count == 1 ? "" : "s",
+              (long long)example_id);
 }
 
 static void on_sink_state(void *owner, enum sink_state from, enum sink_state to,
@@ -213,8 +214,11 @@ static void on_sink_state(void *owner, enum sink_state from, enum sink_state to,
                                    {"reason", st != NULL && st->code ? st->detail : NULL}};
     if (to == SINK_READY || from == SINK_READY || to == SINK_BLOCKED)
         audit_write(d->audit, "database.state", NULL, fields, 3);
-    if (st != NULL && st->code != STATUS_OK)
-        log_warn(NULL, "database %s: %s", sink_state_name(to), st->detail);
+    if (to == SINK_READY)
+        log_event(LOG_ID_DATABASE_READY, NULL, "database ready");
+    else if (st != NULL && st->code != STATUS_OK)
+        log_event(to == SINK_BLOCKED ? LOG_ID_DATABASE_BLOCKED : LOG_ID_DATABASE_DOWN, NULL,
+                  "database %s: %s", sink_state_name(to), st->detail);
 }
 
 struct sink_callbacks flow_sink_callbacks(void)
@@ -239,7 +243,8 @@ static void on_corrupt(void *owner, const char *file, uint64_t offset, uint64_t 
     metric_add(metric_series(METRIC_SPOOL_CORRUPT, NULL, NULL), 1);
     snprintf(where, sizeof(where), "%llu bytes at offset %llu", (unsigned long long)bytes,
              (unsigned long long)offset);
-    log_error(NULL, "the spool file %s is damaged: %s (%s); skipped, going on", file, where, what);
+    log_event(LOG_ID_SPOOL_CORRUPT, NULL,
+              "the spool file %s is damaged: %s (%s); skipped, going on", file, where, what);
     struct audit_field fields[] = {{"file", file}, {"where", where}, {"what", what}};
     audit_write(d->audit, "spool.corrupt", NULL, fields, 3);
 }
@@ -255,8 +260,9 @@ static void on_dropped(void *owner, const char *stream, size_t stream_len, uint6
     struct metric_series *series = metric_series(METRIC_EVENTS_DROPPED, name, policy);
     bool first = series->value == 0;
     metric_add(series, (double)count);
-    log_warn(&(struct log_fields){.stream = name}, "the spool is full: dropped %llu event%s (%s)",
-             (unsigned long long)count, count == 1 ? "" : "s", policy);
+    log_event(LOG_ID_SPOOL_DROPPED, &(struct log_fields){.stream = name},
+              "the spool is full: dropped %llu event%s (%s)", (unsigned long long)count,
+              count == 1 ? "" : "s", policy);
     // Each drop is counted; the audit log takes the first and then the running total, thinned out.
     if (first || (uint64_t)series->value % 1000 < count) {
         char total[32];

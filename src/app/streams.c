@@ -2,7 +2,7 @@
 // The daemon's sessions and tokens: made from the configuration, kept over a reload when nothing of
 // theirs changed, and their events passed on.
 #include "config/equal.h"
-#include "core/log.h"
+#include "core/log_event.h"
 #include "core/mem.h"
 #include "daemon_priv.h"
 
@@ -39,7 +39,8 @@ static void on_token_event(void *owner, const char *auth, enum token_event event
     if (failed || event == TOKEN_EVENT_REFRESHED)
         metric_add(metric_series(METRIC_TOKEN_REFRESHES, auth, failed ? "error" : "ok"), 1);
     if (event != TOKEN_EVENT_REFRESHED)
-        log_warn(NULL, "token \"%s\": %s", auth, detail != NULL ? detail : names[event]);
+        log_event(failed ? LOG_ID_TOKEN_FAILED : LOG_ID_TOKEN_ODD, NULL, "token \"%s\": %s", auth,
+                  detail != NULL ? detail : names[event]);
 }
 
 static struct app_token *create_token(struct daemon *d, const struct config_auth *config)
@@ -114,8 +115,8 @@ static void on_ended(void *owner, const struct session_end *end)
     if (end->was_live)
         audit_write(s->daemon->audit, "stream.disconnected", s->name, fields, 3);
     else
-        log_warn(&(struct log_fields){.stream = s->name}, "cannot connect (%s): %s; %s", end->label,
-                 end->detail, retry);
+        log_event(LOG_ID_STREAM_DOWN, &(struct log_fields){.stream = s->name},
+                  "cannot connect (%s): %s; %s", end->label, end->detail, retry);
 }
 
 static const struct session_callbacks session_callbacks = {
@@ -306,6 +307,7 @@ void app_streams_resume(struct daemon *d)
         s->starved = false;
         session_resume(s->session);
         if (!s->starved)
-            log_info(&(struct log_fields){.stream = s->name}, "the spool has room: going on");
+            log_event(LOG_ID_SPOOL_ROOM, &(struct log_fields){.stream = s->name},
+                      "the spool has room: going on");
     }
 }

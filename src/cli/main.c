@@ -2,6 +2,7 @@
 // cxsink: what is common to all commands.
 #include "app/daemon.h"
 #include "cli/commands.h"
+#include "core/log.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -42,7 +43,9 @@ static int run_command(const struct cli_command *command, int argc, char **argv,
         argv[i] = argv[i - 1];
         argv[i - 1] = kept;
     }
-    return command->fn(argc - 1, argv + 1);
+    int code = command->fn(argc - 1, argv + 1);
+    log_flush_repeats(true);
+    return code;
 }
 
 // An option of all commands, before or behind the command.

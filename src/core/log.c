@@ -27,7 +27,9 @@ struct repeat {
     struct mono since;
     unsigned written, held;
     enum log_level level;
-    char last[160]; // the start of the newest line that was held back
+    char stream[64];        // that they are about; empty: none
+    const char *message_id; // static; NULL: none
+    char last[160];         // the start of the newest line that was held back
 };
 
 static struct {
@@ -255,17 +257,19 @@ static void flush_repeat(struct repeat *r)
     if (r->held > 0) {
         char text[320];
         snprintf(text, sizeof(text), "held back %u more lines like: %s", r->held, r->last);
-        emit(&(struct line){.level = r->level, .file = __FILE__, .number = __LINE__, .text = text});
+        const struct log_fields fields = {.stream = r->stream[0] != '\0' ? r->stream : NULL,
+                                          .message_id = r->message_id};
+        emit(&(struct line){r->level, &fields, __FILE__, __LINE__, text});
     }
     *r = (struct repeat){0};
 }
 
-void log_flush_repeats(void)
+void log_flush_repeats(bool all)
 {
     struct mono now = mono_read();
     for (size_t i = 0; i < REPEAT_SLOTS; i++) {
         struct repeat *r = &state.repeats[i];
-        if (r->site != 0 && mono_diff(now, r->since) > REPEAT_WINDOW_US)
+        if (r->site != 0 && (all || mono_diff(now, r->since) > REPEAT_WINDOW_US))
             flush_repeat(r);
     }
 }
@@ -284,6 +288,8 @@ static bool allowed(const struct line *line)
     if (r->site != site || mono_diff(now, r->since) > REPEAT_WINDOW_US) {
         flush_repeat(r);
         *r = (struct repeat){.site = site, .since = now, .level = line->level};
+        r->message_id = fields != NULL ? fields->message_id : NULL;
+        snprintf(r->stream, sizeof(r->stream), "%s", stream);
     }
     if (r->written < REPEAT_BURST) {
         r->written++;
@@ -294,19 +300,25 @@ static bool allowed(const struct line *line)
     return false;
 }
 
-void log_write(enum log_level level, const struct log_fields *fields, const char *file, int number,
-               const char *format, ...)
+void log_write_args(enum log_level level, const struct log_fields *fields, const char *file,
+                    int number, const char *format, va_list args)
 {
     if (!log_enabled(level))
         return;
     char text[LINE_MAX_BYTES];
-    va_list args;
-    va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
     struct line line = {level, fields, file, number, text};
     if (level == LOG_LEVEL_DEBUG || allowed(&line))
         emit(&line);
+}
+
+void log_write(enum log_level level, const struct log_fields *fields, const char *file, int number,
+               const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    log_write_args(level, fields, file, number, format, args);
+    va_end(args);
 }
 
 void log_audit(const struct log_fields *fields, const char *text)

@@ -8,6 +8,7 @@
 #include "config/load.h"
 #include "core/fsio.h"
 #include "core/log.h"
+#include "core/log_event.h"
 #include "core/loop.h"
 #include "core/mem.h"
 #include "core/timer.h"
@@ -70,8 +71,8 @@ static void step_soon(struct drop *drop)
 static void tell_trouble(struct drop *drop, const struct status *st)
 {
     if (strcmp(st->detail, drop->trouble.detail) != 0)
-        log_error(NULL, "drop directory %s: %s; looking again every %d s", drop->dirs.in,
-                  st->detail, (int)(RESCAN_US / US_PER_S));
+        log_event(LOG_ID_DROP_DIR_TROUBLE, NULL, "drop directory %s: %s; looking again every %d s",
+                  drop->dirs.in, st->detail, (int)(RESCAN_US / US_PER_S));
     drop->trouble = *st;
 }
 
@@ -153,7 +154,7 @@ static void sync_moves(struct drop *drop)
 {
     struct status st;
     if (drop->moves > 0 && drop_dirs_sync(&drop->dirs, &st) != STATUS_OK)
-        log_error(NULL, "drop directory %s: %s", drop->dirs.in, st.detail);
+        log_event(LOG_ID_DROP_DIR_TROUBLE, NULL, "drop directory %s: %s", drop->dirs.in, st.detail);
     drop->moves = 0;
 }
 
@@ -164,10 +165,11 @@ static void put_away(struct drop *drop, const struct buf *errors, size_t n_error
     struct status st;
     char *name;
     if (drop_file_finish(&drop->dirs, &drop->file, errors, &name, &st) != STATUS_OK)
-        log_error(NULL, "drop directory %s: %s: %s; trying again later", drop->dirs.in,
-                  drop->file.name, st.detail);
+        log_event(LOG_ID_DROP_DIR_TROUBLE, NULL, "drop directory %s: %s: %s; trying again later",
+                  drop->dirs.in, drop->file.name, st.detail);
     else if (errors->len > 0)
-        log_error(NULL, "drop directory %s: %s is refused: %zu fault%s, see failed/%s.error",
+        log_event(LOG_ID_JOBS_NOT_QUEUED, NULL,
+                  "drop directory %s: %s is refused: %zu fault%s, see failed/%s.error",
                   drop->dirs.in, drop->file.name, n_errors, n_errors == 1 ? "" : "s", name);
     free(name);
     release_file(drop);
@@ -239,7 +241,8 @@ static void take_file(struct drop *drop, char *name)
         refuse(drop, st.detail);
     } else {
         if (code != STATUS_NOT_FOUND) // told twice, and moved by now
-            log_error(NULL, "drop directory %s: %s; trying again later", drop->dirs.in, st.detail);
+            log_event(LOG_ID_DROP_DIR_TROUBLE, NULL, "drop directory %s: %s; trying again later",
+                      drop->dirs.in, st.detail);
         release_file(drop);
     }
     buf_deinit(&content);

@@ -7,6 +7,7 @@
 #include "jobs/drop.h"
 #include "jobs_priv.h"
 #include "json/lookup.h"
+#include "core/log_event.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -228,8 +229,9 @@ static void on_lost(void *owner, const char *id, bool cancel)
         run_cancel(run);
         return;
     }
-    log_warn(&fields, "job %s (%s): its lease is lost; another daemon has it", run->job->id,
-             run->job->action);
+    log_event(LOG_ID_JOB_LEASE_LOST, &fields,
+              "job %s (%s): its lease is lost; another daemon has it", run->job->id,
+              run->job->action);
     run_drop(run);
 }
 
@@ -243,8 +245,8 @@ static void on_connection(void *owner, const struct status *st, int64_t retry_us
         return;
     }
     jobs->connection_error = *st;
-    log_warn(NULL, "jobs: the queue's database: %s; trying again in %.1f s", st->detail,
-             (double)retry_us / 1e6);
+    log_event(LOG_ID_JOBS_DATABASE, NULL, "jobs: the queue's database: %s; trying again in %.1f s",
+              st->detail, (double)retry_us / 1e6);
 }
 
 static void on_given_up(void *owner, const char *id, const char *action, const char *message)
@@ -267,7 +269,8 @@ static void on_enqueued(void *owner, const struct status *st, size_t n_new)
 {
     (void)owner;
     if (st->code != STATUS_OK)
-        log_error(NULL, "jobs: the configuration's jobs are not queued: %s", st->detail);
+        log_event(LOG_ID_JOBS_NOT_QUEUED, NULL, "jobs: the configuration's jobs are not queued: %s",
+                  st->detail);
     else if (n_new > 0)
         log_info(NULL, "jobs: %zu of the configuration queued", n_new);
 }
@@ -282,8 +285,8 @@ static void enqueue_configured(struct jobs *jobs)
     submissions_parse_configured(config, &all, &faults);
     queue_enqueue(jobs->queue, config, &all, "config", on_enqueued, jobs);
     for (size_t i = 0; i < faults.count; i++)
-        log_error(NULL, "jobs: /jobs/queue%s: %s; not queued", faults.items[i].pointer,
-                  faults.items[i].message);
+        log_event(LOG_ID_JOBS_NOT_QUEUED, NULL, "jobs: /jobs/queue%s: %s; not queued",
+                  faults.items[i].pointer, faults.items[i].message);
     submissions_free(&all);
     job_faults_free(&faults);
 }

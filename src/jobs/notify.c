@@ -6,6 +6,7 @@
 #include "core/hash.h"
 #include "core/mem.h"
 #include "jobs_priv.h"
+#include "core/log_event.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -64,7 +65,8 @@ static void tell(const struct delivery *d, const char *event, const char *detail
 static void give_up(struct delivery *d, const char *why)
 {
     struct log_fields fields = {.job = d->job_id};
-    log_warn(&fields, "job %s (%s): its notification is given up: %s", d->job_id, d->action, why);
+    log_event(LOG_ID_NOTIFICATION_FAILED, &fields, "job %s (%s): its notification is given up: %s",
+              d->job_id, d->action, why);
     tell(d, "notification.failed", why);
     queue_outbox_done(d->notifier->jobs->queue, d->id, -1, why);
     drop_delivery(d);

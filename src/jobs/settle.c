@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "jobs_priv.h"
 #include "json/lookup.h"
+#include "core/log_event.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,8 +135,8 @@ static void tell(struct run *run, enum job_state state)
     char *message = state == JOB_SUCCEEDED ? NULL : message_of(&run->op.result);
     int64_t took = loop_wall_us(run->jobs->loop) - run->job->started_us;
     if (state == JOB_FAILED)
-        log_warn(&fields, "job %s (%s) failed: %s", run->job->id, run->job->action,
-                 message != NULL ? message : "see its error");
+        log_event(LOG_ID_JOB_FAILED, &fields, "job %s (%s) failed: %s", run->job->id,
+                  run->job->action, message != NULL ? message : "see its error");
     jobs_audit(run, events[state], message, 0, took);
     free(message);
 }

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/fsio.h"
 #include "core/log.h"
+#include "core/log_event.h"
 #include "core/mem.h"
 
 #include <errno.h>
@@ -313,7 +314,8 @@ static enum status_code tell_truncated(struct audit *audit, off_t from, bool tor
     char was[24], is[24];
     snprintf(was, sizeof(was), "%lld", (long long)from);
     snprintf(is, sizeof(is), "%lld", (long long)audit->size);
-    log_error(NULL, "the audit log %s is shorter than it was: %s bytes, not %s; lines were removed",
+    log_event(LOG_ID_AUDIT_CUT, NULL,
+              "the audit log %s is shorter than it was: %s bytes, not %s; lines were removed",
               audit->path, is, was);
     return append_own(audit,
                       &(struct own_event){.before = torn ? "\n" : NULL,
@@ -425,10 +427,11 @@ static bool rename_file(struct audit *audit)
     char *dir = audit_beside(audit->path, ".");
     bool renamed = fsync(audit->fd) == 0 && rename(audit->path, next) == 0;
     if (!renamed)
-        log_error(NULL, "cannot rename the audit log %s to %s: %s; going on in it", audit->path,
-                  next, strerror(errno));
+        log_event(LOG_ID_AUDIT_FAILED, NULL,
+                  "cannot rename the audit log %s to %s: %s; going on in it", audit->path, next,
+                  strerror(errno));
     else if (fsio_sync_dir(dir, &st) != STATUS_OK)
-        log_error(NULL, "the audit log's directory: %s", st.detail);
+        log_event(LOG_ID_AUDIT_FAILED, NULL, "the audit log's directory: %s", st.detail);
     free(next);
     free(dir);
     return renamed;
@@ -478,6 +481,24 @@ static enum status_code store(struct audit *audit, struct status *st)
     return code;
 }
 
+// Events whose line in the log says what an operator wants to know.
+static const char *message_id_of(const char *event)
+{
+    static const struct {
+        const char *event;
+        enum log_id id;
+    } explained[] = {{"stream.connected", LOG_ID_STREAM_UP},
+                     {"stream.disconnected", LOG_ID_STREAM_ENDED},
+                     {"spool.recovered", LOG_ID_SPOOL_RECOVERED},
+                     {"breaker.open", LOG_ID_BREAKER_OPEN},
+                     {"breaker.closed", LOG_ID_BREAKER_CLOSED}};
+    for (size_t i = 0; i < sizeof(explained) / sizeof(explained[0]); i++) {
+        if (strcmp(explained[i].event, event) == 0)
+            return log_event_id(explained[i].id);
+    }
+    return NULL;
+}
+
 static void write_or_miss(struct audit *audit, struct log_fields *about)
 {
     struct status st = {0};
@@ -487,13 +508,15 @@ static void write_or_miss(struct audit *audit, struct log_fields *about)
     if (stored)
         return;
     audit->missed++;
-    log_error(about, "the audit log %s misses an event: %s", audit->path, st.detail);
+    log_event(LOG_ID_AUDIT_FAILED, about, "the audit log %s misses an event: %s", audit->path,
+              st.detail);
 }
 
 void audit_write(struct audit *audit, const char *event, const char *stream,
                  const struct audit_field *fields, size_t n_fields)
 {
-    struct log_fields about = {.stream = stream, .audit = event};
+    struct log_fields about = {
+        .stream = stream, .audit = event, .message_id = message_id_of(event)};
     struct buf line = {0}, text = {0};
     if (audit == NULL) {
         compose(NULL, event, stream, fields, n_fields, &line, &text);

@@ -5,6 +5,7 @@
 
 #include "config/load.h"
 #include "core/log.h"
+#include "core/log_event.h"
 #include "core/mem.h"
 #include "pg/catalog.h"
 #include "pg/migrate.h"
@@ -152,7 +153,7 @@ static void log_faults(struct sink *sink, const struct fault_list *list)
         (list->all.len == 0 || memcmp(sink->faults.data, list->all.data, list->all.len) == 0))
         return;
     for (size_t at = 0; at < list->all.len; at += strlen(list->all.data + at) + 1)
-        log_error(NULL, "%s", list->all.data + at);
+        log_event(LOG_ID_DATABASE_BLOCKED, NULL, "%s", list->all.data + at);
     buf_clear(&sink->faults);
     buf_append(&sink->faults, list->all.data, list->all.len);
 }

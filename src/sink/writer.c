@@ -5,6 +5,7 @@
 
 #include "config/load.h"
 #include "core/log.h"
+#include "core/log_event.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -144,8 +145,8 @@ void lane_retry(struct lane *lane, const struct pg_error *error)
     account_failure(lane, "retried", error->sqlstate);
     lane->blocked = false;
     lane_set_state(lane, LANE_WAITING);
-    log_warn(NULL, "PostgreSQL lane %u: %s (%s); trying again in %.2f s", lane->index,
-             error->message, shown_state(error), start_retry(lane));
+    log_event(LOG_ID_DATABASE_DOWN, NULL, "PostgreSQL lane %u: %s (%s); trying again in %.2f s",
+              lane->index, error->message, shown_state(error), start_retry(lane));
     sink_set_trouble(lane->sink, STATUS_UNAVAILABLE, error);
 }
 
@@ -155,7 +156,7 @@ void lane_block(struct lane *lane, const struct pg_error *error)
     lane->blocked = true;
     lane->sink->migrated = false;
     lane_set_state(lane, LANE_WAITING);
-    log_error(NULL,
+    log_event(LOG_ID_DATABASE_BLOCKED, NULL,
               "PostgreSQL lane %u: %s%s%s (%s); this needs a person, events stay in the spool, "
               "looking again in %.2f s",
               lane->index, error->message, error->detail[0] != '\0' ? ": " : "", error->detail,
@@ -185,13 +186,14 @@ void lane_lost(struct lane *lane, const struct pg_error *error)
     lane->blocked = blocked;
     double delay = start_retry(lane);
     if (blocked)
-        log_error(NULL,
+        log_event(LOG_ID_DATABASE_BLOCKED, NULL,
                   "PostgreSQL lane %u: %s (%s); this needs a person, events stay in the spool, "
                   "trying again in %.2f s",
                   lane->index, copy.message, shown_state(&copy), delay);
     else
-        log_warn(NULL, "PostgreSQL lane %u: %s (%s); connecting again in %.2f s", lane->index,
-                 copy.message, shown_state(&copy), delay);
+        log_event(LOG_ID_DATABASE_DOWN, NULL,
+                  "PostgreSQL lane %u: %s (%s); connecting again in %.2f s", lane->index,
+                  copy.message, shown_state(&copy), delay);
     sink_set_trouble(lane->sink, blocked ? STATUS_DENIED : STATUS_UNAVAILABLE, &copy);
 }
 

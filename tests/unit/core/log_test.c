@@ -73,7 +73,7 @@ static int set_up(void **state)
     fake.clock_offset_s = later;
     log_init(LOG_TARGET_TEXT, LOG_LEVEL_INFO);
     capture_start(&captured);
-    log_flush_repeats();
+    log_flush_repeats(false);
     capture_take(&captured);
     return 0;
 }
@@ -349,14 +349,18 @@ static void repeats_are_held_back_and_counted(void **state)
     const char *text = capture_take(&captured);
     assert_int_equal(capture_lines(text), 8);
     assert_non_null(strstr(text, "number 7\n"));
-    log_flush_repeats(); // the window is not over
+    log_flush_repeats(false); // the window is not over
     assert_string_equal(capture_take(&captured), "");
     fake.clock_offset_s += 11;
-    log_flush_repeats();
+    log_flush_repeats(false);
     text = capture_take(&captured);
     assert_int_equal(capture_lines(text), 1);
-    assert_non_null(strstr(text, "warn  held back 992 more lines like: number 999\n"));
-    log_flush_repeats(); // told once
+    assert_non_null(strstr(text, "warn  [s] held back 992 more lines like: number 999\n"));
+    log_flush_repeats(false); // told once
+    repeat(9, 1, "s");
+    capture_take(&captured);
+    log_flush_repeats(true); // the end
+    assert_non_null(strstr(capture_take(&captured), "[s] held back 1 more lines like: number 8\n"));
     assert_string_equal(capture_take(&captured), "");
     repeat(1, 1, "s"); // and it may write again
     assert_int_equal(capture_lines(capture_take(&captured)), 1);
@@ -381,7 +385,7 @@ static void few_lines_are_never_held_back(void **state)
         repeat(8, 1, "s");
         assert_int_equal(capture_lines(capture_take(&captured)), 8);
         fake.clock_offset_s += 11;
-        log_flush_repeats();
+        log_flush_repeats(false);
         assert_string_equal(capture_take(&captured), "");
     }
 }
@@ -396,7 +400,7 @@ static void each_place_and_stream_is_counted_alone(void **state)
     const char *text = capture_take(&captured);
     assert_int_equal(capture_lines(text), 32 /* and no count of a place that gave way */);
     fake.clock_offset_s += 11;
-    log_flush_repeats();
+    log_flush_repeats(false);
     assert_int_equal(capture_lines(capture_take(&captured)), 4);
 }
 
@@ -407,7 +411,7 @@ static void a_place_that_gives_way_is_counted_first(void **state)
     for (int line = 1; line <= 500; line++) // many more than there is room to remember
         repeat(20, line, "s");
     fake.clock_offset_s += 11;
-    log_flush_repeats();
+    log_flush_repeats(false);
     unsigned held = 0;
     for (const char *at = capture_take(&captured); *at != '\0'; at = strchr(at, '\n') + 1) {
         const char *count = strstr(at, "held back ");
@@ -439,7 +443,7 @@ static void a_held_back_line_is_cut_in_the_count(void **state)
         log_write(LOG_LEVEL_INFO, NULL, "src/b.c", 1, "%s", message);
     capture_take(&captured);
     fake.clock_offset_s += 11;
-    log_flush_repeats();
+    log_flush_repeats(false);
     const char *text = capture_take(&captured);
     assert_non_null(strstr(text, "held back 1 more lines like: mmm"));
     assert_true(strlen(text) < 300);
