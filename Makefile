@@ -34,8 +34,9 @@ jobs := api base64_text breaker configure cron drop drop_file execute execute_ch
         queue_save queue_upkeep rate readback request run sandbox sandbox_find sandbox_process \
         sandbox_verdict semver send settle storage submission submission_common \
         submission_params
-ops := admin admin_address admin_guard admin_http audit audit_files audit_seal metrics
-app := actions addresses certificates daemon flow jobs limits pipeline report streams
+ops := admin admin_address admin_guard admin_http admin_live audit audit_files audit_recent audit_seal \
+       history metrics page
+app := actions addresses certificates daemon flow jobs limits live pipeline report streams
 cli := ask audit_open check check_connect check_database check_machine check_servers commands common \
        database dead dead_filter dead_purge dead_replay dead_show \
        jobs jobs_change jobs_dry_run jobs_list jobs_queue jobs_show \
@@ -110,6 +111,11 @@ migration_files := $(sort $(wildcard sql/*.sql))
 $(BUILD)/gen/pg/migrations.c: src/pg/embed-sql.sh $(migration_files)
 	@mkdir -p $(@D)
 	$(call quiet,GEN)sh src/pg/embed-sql.sh $(migration_files) >$@
+
+page_files := $(sort $(wildcard src/ops/page/*))
+$(BUILD)/gen/ops/page.c: src/ops/embed-page.sh $(page_files)
+	@mkdir -p $(@D)
+	$(call quiet,GEN)sh src/ops/embed-page.sh $(page_files) >$@
 
 $(obj)/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)

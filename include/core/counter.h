@@ -104,6 +104,9 @@ const struct metric_series *metric_first(enum metric metric);
 void metric_observe(enum metric metric, struct metric_series *series, double value, uint64_t times);
 // Upper bound of the bucket in which the quantile (0..1) falls; 0 when nothing was observed.
 double metric_quantile(enum metric metric, const struct metric_series *series, double quantile);
+// The quantile (0..1) of such buckets, evenly spread within each; the highest bound for what lies
+// above it. NAN when they are empty.
+double metric_interpolate(enum metric metric, const uint64_t *buckets, double quantile);
 // Forgets every series (tests only; pointers become invalid).
 void metric_reset_all(void);
 

@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin endpoint: /metrics, /healthz, /readyz and /api/status over HTTP, on a TCP address and
-// on the control socket. Read only (GET, HEAD). Over TCP, Host headers other than a loopback name
-// or the configured address are refused (DNS rebinding; any address is taken where all are listened
-// on), and where there is a token it is wanted as "Authorization: Bearer", but for /healthz.
+// The admin endpoint: the status page, /metrics, /healthz, /readyz and /api/status over HTTP, and
+// /api/live over WebSocket, on a TCP address and on the control socket. Read only (GET, HEAD). Over
+// TCP, Host headers other than a loopback name or the configured address are refused (DNS
+// rebinding; any address is taken where all are listened on), and where there is a token it is
+// wanted as "Authorization: Bearer", but for /healthz.
 #ifndef CXSINK_OPS_ADMIN_H
 #define CXSINK_OPS_ADMIN_H
 
 #include "core/status.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct admin;
 struct buf;
 struct loop;
+
+// What a viewer of /api/live has seen.
+struct admin_mark {
+    uint64_t seen[3];
+};
 
 struct admin_callbacks {
     // Appends the status as one JSON object.
@@ -21,6 +28,9 @@ struct admin_callbacks {
     bool (*ready)(void *owner, struct buf *reasons);
     // Appends the metrics as Prometheus text.
     void (*metrics)(void *owner, struct buf *out);
+    // Appends one JSON object with the status and what is new since the mark (zeros: everything),
+    // and moves the mark. Its meaning is the owner's.
+    void (*live)(void *owner, struct admin_mark *mark, struct buf *out);
 };
 
 struct admin_settings {
@@ -39,7 +49,8 @@ struct admin *admin_create(struct loop *loop, const struct admin_settings *setti
 // Before the loop is destroyed. Removes the control socket. libwebsockets gives addresses back only
 // with the loop: until then connections are closed, and another endpoint wants other addresses.
 void admin_destroy(struct admin **admin);
-// Once a second: closes connections that are slow to ask or to take their answer.
+// Once a second: sends the viewers what is new, closes connections that are slow to ask or to take
+// their answer.
 void admin_tick(struct admin *admin);
 // The TCP port in use, 0 when there is none.
 unsigned short admin_port(const struct admin *admin);

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 struct audit;
+struct buf;
 struct config;
 
 struct audit_settings {
@@ -58,5 +59,8 @@ void audit_close(struct audit **audit);
 // goes to the log alone.
 void audit_write(struct audit *audit, const char *event, const char *stream,
                  const struct audit_field *fields, size_t n_fields);
+// Appends a JSON array of the events that audit_write() got since the mark (0: of all), at most the
+// last 100, oldest first, each without the end that chains it, and moves the mark.
+void audit_recent(const struct audit *audit, uint64_t *mark, struct buf *out);
 
 #endif

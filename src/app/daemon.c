@@ -196,6 +196,7 @@ static void tick(void *owner)
     struct buf text = {0};
     log_flush_repeats(false);
     spool_store_position(d->spool);
+    live_sample(d);
     admin_tick(d->admin);
     if (d->phase == DAEMON_RUNNING) {
         report_sentence(d, &text);
@@ -265,8 +266,10 @@ static bool open_stores(struct daemon *d, struct status *st)
 
 static bool open_admin(struct daemon *d, struct status *st)
 {
-    static const struct admin_callbacks callbacks = {
-        .status = report_status, .ready = report_ready, .metrics = report_metrics};
+    static const struct admin_callbacks callbacks = {.status = report_status,
+                                                     .ready = report_ready,
+                                                     .metrics = report_metrics,
+                                                     .live = live_snapshot};
     const struct config *config = d->ref->config;
     char *path = mem_printf("%s/control.sock", config->runtime_dir);
     struct admin_settings settings = {.host = config->admin.host,
@@ -300,6 +303,7 @@ static bool app_wire(struct daemon *d, struct status *st)
     // jobs: queue (pg) -> runner -> net/http, with the tokens of auth
     app_jobs_create(d);
     // ops: reads all of it
+    d->history = history_create();
     return open_admin(d, st) && app_streams_apply(d, st);
 }
 
@@ -372,6 +376,7 @@ static void tear_down(struct daemon *d)
     loop_destroy(&d->loop);
     spool_close(&d->spool);
     audit_close(&d->audit);
+    history_destroy(&d->history);
     schema_set_free(&d->schemas);
     config_ref_drop(&d->admin_ref);
     config_ref_drop(&d->ref);

@@ -2,8 +2,8 @@
 // What the files of the daemon share: the one object that knows every stage.
 //
 // Structure: a struct daemon owns the loop, the resolver, the HTTP client, the audit log, the
-// spool, the sink, the pipeline, the admin endpoint, a struct app_token for each configured
-// credential and a struct app_stream for each stream.
+// history, the spool, the sink, the pipeline, the admin endpoint, a struct app_token for each
+// configured credential and a struct app_stream for each stream.
 #ifndef CXSINK_APP_DAEMON_PRIV_H
 #define CXSINK_APP_DAEMON_PRIV_H
 
@@ -20,6 +20,7 @@
 #include "net/resolve.h"
 #include "ops/admin.h"
 #include "ops/audit.h"
+#include "ops/history.h"
 #include "sink/sink.h"
 #include "spool/spool.h"
 #include "stream/session.h"
@@ -59,6 +60,7 @@ struct daemon {
     struct resolver *resolver;
     struct http_client *http;
     struct audit *audit;
+    struct history *history;
     struct spool *spool;
     struct sink *sink;
     struct pipeline *pipeline;
@@ -112,7 +114,17 @@ void app_jobs_status(struct daemon *d, struct buf *out);
 void report_status(void *daemon, struct buf *out);
 bool report_ready(void *daemon, struct buf *reasons);
 void report_metrics(void *daemon, struct buf *out);
+// The value of a series; its second label may be NULL: whatever it is. 0: there is none.
+double report_value(enum metric metric, const char *value1, const char *value2);
+// The sum of the series with this first label, or (NULL) of all.
+double report_sum(enum metric metric, const char *value1);
 // One sentence for systemd's status line.
 void report_sentence(struct daemon *d, struct buf *out);
+
+// app/live.c: what the status page shows.
+// Once a second, for the history.
+void live_sample(struct daemon *d);
+// Appends {"status", "history", "audit"}, of the last two what is new since the mark.
+void live_snapshot(void *daemon, struct admin_mark *mark, struct buf *out);
 
 #endif

@@ -64,6 +64,39 @@ static void add_api(const struct jobs_api_stats *api, struct buf *out)
                (double)api->held_for_us / 1e6, api->in_flight, api->waiting);
 }
 
+// What this daemon has run of an action since its start.
+static void add_action(const struct metric_series *s, struct buf *out)
+{
+    static const struct {
+        const char *name;
+        double quantile;
+    } quantiles[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
+    buf_append_text(out, "{\"name\":");
+    buf_json_string(out, s->labels[0], strlen(s->labels[0]));
+    for (size_t i = JOB_SUCCEEDED; i < JOB_STATE_COUNT; i++) {
+        const char *state = job_state_name((enum job_state)i);
+        buf_printf(out, ",\"%s\":%.0f", state,
+                   report_value(METRIC_JOBS_FINISHED, s->labels[0], state));
+    }
+    if (s->count > 0)
+        buf_printf(out, ",\"average_seconds\":%.6g", s->sum / (double)s->count);
+    for (size_t i = 0; s->count > 0 && i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
+        buf_printf(out, ",\"%s_seconds\":%.6g", quantiles[i].name,
+                   metric_interpolate(METRIC_JOB_SECONDS, s->buckets, quantiles[i].quantile));
+    buf_append_text(out, "}");
+}
+
+static void add_actions(struct buf *out)
+{
+    const struct metric_series *first = metric_first(METRIC_JOB_SECONDS);
+    buf_append_text(out, ",\"actions\":[");
+    for (const struct metric_series *s = first; s != NULL; s = s->next) {
+        buf_append(out, ",", s != first);
+        add_action(s, out);
+    }
+    buf_append_text(out, "]");
+}
+
 void app_jobs_status(struct daemon *d, struct buf *out)
 {
     struct jobs_stats stats;
@@ -87,5 +120,7 @@ void app_jobs_status(struct daemon *d, struct buf *out)
         buf_append_text(out, i > 0 ? "," : "");
         add_api(&api, out);
     }
-    buf_append_text(out, "]}");
+    buf_append_text(out, "]");
+    add_actions(out);
+    buf_append_text(out, "}");
 }

@@ -43,7 +43,7 @@ static void json_flag(struct buf *out, const char *name, bool value)
 
 // --- sums of series ---
 
-static double series_value(enum metric metric, const char *value1, const char *value2)
+double report_value(enum metric metric, const char *value1, const char *value2)
 {
     for (const struct metric_series *s = metric_first(metric); s != NULL; s = s->next) {
         if (strcmp(s->labels[0], value1) == 0 &&
@@ -53,7 +53,7 @@ static double series_value(enum metric metric, const char *value1, const char *v
     return 0;
 }
 
-static double series_sum(enum metric metric, const char *value1)
+double report_sum(enum metric metric, const char *value1)
 {
     double sum = 0;
     for (const struct metric_series *s = metric_first(metric); s != NULL; s = s->next) {
@@ -167,12 +167,12 @@ static void add_stream(const struct app_stream *s, struct buf *out)
     json_flag(out, "connected", connected(s));
     json_number(out, "received", s->received_events->value);
     json_number(out, "received_bytes", s->received_bytes->value);
-    json_number(out, "inserted", series_value(METRIC_EVENTS_COMMITTED, s->name, "inserted"));
-    json_number(out, "updated", series_value(METRIC_EVENTS_COMMITTED, s->name, "updated"));
-    json_number(out, "unchanged", series_value(METRIC_EVENTS_COMMITTED, s->name, "unchanged"));
-    json_number(out, "committed", series_sum(METRIC_EVENTS_COMMITTED, s->name));
-    json_number(out, "rejected", series_sum(METRIC_EVENTS_REJECTED, s->name));
-    json_number(out, "dropped", series_sum(METRIC_EVENTS_DROPPED, s->name));
+    json_number(out, "inserted", report_value(METRIC_EVENTS_COMMITTED, s->name, "inserted"));
+    json_number(out, "updated", report_value(METRIC_EVENTS_COMMITTED, s->name, "updated"));
+    json_number(out, "unchanged", report_value(METRIC_EVENTS_COMMITTED, s->name, "unchanged"));
+    json_number(out, "committed", report_sum(METRIC_EVENTS_COMMITTED, s->name));
+    json_number(out, "rejected", report_sum(METRIC_EVENTS_REJECTED, s->name));
+    json_number(out, "dropped", report_sum(METRIC_EVENTS_DROPPED, s->name));
     json_latency(out, s->name);
     json_time(out, "last_event_at", s->last_event_us);
     json_number(out, "retry_in_seconds", (double)session_retry_in_us(s->session) / 1e6);
@@ -194,6 +194,20 @@ static void add_token(const struct app_token *t, struct buf *out)
     json_number(out, "retry_in_seconds", (double)token_retry_in_us(t->token) / 1e6);
     json_text(out, "last_error", error != NULL ? error->detail : NULL);
     buf_append_text(out, "}");
+}
+
+static void add_rejects(struct buf *out)
+{
+    const struct metric_series *first = metric_first(METRIC_EVENTS_REJECTED);
+    buf_append_text(out, ",\"rejects\":[");
+    for (const struct metric_series *s = first; s != NULL; s = s->next) {
+        buf_append_text(out, s == first ? "{\"stream\":" : ",{\"stream\":");
+        buf_json_string(out, s->labels[0], strlen(s->labels[0]));
+        json_text(out, "reason", s->labels[1]);
+        json_number(out, "count", s->value);
+        buf_append_text(out, "}");
+    }
+    buf_append_text(out, "]");
 }
 
 static double oldest_seconds(struct daemon *d, const struct spool_stats *stats)
@@ -270,6 +284,7 @@ void report_status(void *owner, struct buf *out)
         add_token(d->tokens[i], out);
     }
     buf_append_text(out, "]");
+    add_rejects(out);
     add_spool(d, out);
     add_database(d, out);
     app_jobs_status(d, out);

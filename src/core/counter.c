@@ -3,6 +3,7 @@
 
 #include "core/mem.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,25 @@ double metric_quantile(enum metric metric, const struct metric_series *series, d
             return info->bounds[i];
     }
     return series->count > 0 && info->n_bounds > 0 ? info->bounds[info->n_bounds - 1] : 0;
+}
+
+double metric_interpolate(enum metric metric, const uint64_t *buckets, double quantile)
+{
+    const struct metric_info *info = metric_info(metric);
+    uint64_t count = 0, below = 0;
+    for (size_t i = 0; i <= info->n_bounds; i++)
+        count += buckets[i];
+    if (count == 0)
+        return NAN;
+    double rank = quantile * (double)count;
+    for (size_t i = 0; i < info->n_bounds; i++) {
+        double lower = i > 0 ? info->bounds[i - 1] : 0;
+        if (buckets[i] > 0 && (double)(below + buckets[i]) >= rank)
+            return lower +
+                   (info->bounds[i] - lower) * fmax(rank - (double)below, 0) / (double)buckets[i];
+        below += buckets[i];
+    }
+    return info->bounds[info->n_bounds - 1];
 }
 
 void metric_reset_all(void)

@@ -4,6 +4,7 @@
 #include "core/loop.h"
 #include "core/mem.h"
 #include "ops/admin_priv.h"
+#include "ops/page_priv.h"
 
 #include <libwebsockets.h>
 #include <stdlib.h>
@@ -46,15 +47,39 @@ static struct admin_answer route_status(struct admin *admin, struct buf *body)
     return (struct admin_answer){200, "application/json"};
 }
 
+static struct admin_answer route_live(struct admin *admin, struct buf *body)
+{
+    (void)admin;
+    return admin_refuse(body, 426, "this is for WebSocket alone");
+}
+
 static const struct {
     const char *path;
     route_fn fn;
+    bool public; // holds no data: no token is asked for
 } routes[] = {
-    {"/metrics", route_metrics},
-    {"/healthz", route_health},
-    {"/readyz", route_ready},
-    {"/api/status", route_status},
+    {"/metrics", route_metrics, false}, {"/healthz", route_health, true},
+    {"/readyz", route_ready, false},    {"/api/status", route_status, false},
+    {"/api/live", route_live, false},
 };
+
+static const struct page_file *find_file(const char *path)
+{
+    for (size_t i = 0; i < n_page_files; i++) {
+        if (strcmp(page_files[i].path, path) == 0)
+            return &page_files[i];
+    }
+    return NULL;
+}
+
+bool admin_is_public(const char *path)
+{
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        if (strcmp(routes[i].path, path) == 0)
+            return routes[i].public;
+    }
+    return find_file(path) != NULL;
+}
 
 struct admin_answer admin_refuse(struct buf *body, int status, const char *why)
 {
@@ -68,7 +93,11 @@ struct admin_answer admin_route(struct admin *admin, const char *path, struct bu
         if (strcmp(routes[i].path, path) == 0)
             return routes[i].fn(admin, body);
     }
-    return admin_refuse(body, 404, "no such page");
+    const struct page_file *file = find_file(path);
+    if (file == NULL)
+        return admin_refuse(body, 404, "no such page");
+    buf_append(body, file->data, file->size);
+    return (struct admin_answer){200, file->type};
 }
 
 // --- listening ---
@@ -171,6 +200,7 @@ void admin_destroy(struct admin **pointer)
         unlink(admin->control->interface); // libwebsockets does so only when its context ends
     gate_close(admin->control);
     gate_close(admin->tcp);
+    buf_deinit(&admin->snapshot.text);
     free(admin);
 }
 
@@ -182,8 +212,12 @@ unsigned short admin_port(const struct admin *admin)
 void admin_tick(struct admin *admin)
 {
     struct mono now = loop_now(admin->loop);
-    if (admin->tcp != NULL)
-        admin_sweep(admin->tcp, now);
-    if (admin->control != NULL)
-        admin_sweep(admin->control, now);
+    struct gate *const gates[] = {admin->tcp, admin->control};
+    admin->ticks++;
+    for (size_t i = 0; i < 2; i++) {
+        if (gates[i] == NULL)
+            continue;
+        admin_sweep(gates[i], now);
+        live_tick(gates[i]);
+    }
 }

@@ -24,7 +24,7 @@ static struct connection *connection_of(struct lws *wsi)
     return lws_get_opaque_user_data(wsi);
 }
 
-static void set_deadline(struct connection *c, int64_t after_us)
+void admin_set_deadline(struct connection *c, int64_t after_us)
 {
     c->deadline = mono_add(loop_now(c->gate->admin->loop), after_us);
 }
@@ -41,7 +41,7 @@ static int on_accepted(struct lws *wsi)
     gate->first = c;
     gate->n_connections++;
     lws_set_opaque_user_data(wsi, c);
-    set_deadline(c, ADMIN_REQUEST_US);
+    admin_set_deadline(c, ADMIN_REQUEST_US);
     return 0;
 }
 
@@ -58,6 +58,7 @@ static void on_destroyed(struct lws *wsi)
     if (c->next != NULL)
         c->next->previous = c->previous;
     c->gate->n_connections--;
+    live_ended(c);
     buf_deinit(&c->body);
     free(c);
 }
@@ -105,18 +106,25 @@ static bool read_headers(struct lws *wsi, struct headers *h)
     return host && origin && authorization;
 }
 
-// Whether it is refused whoever asks; says why in `answer_r`.
-static bool refused(const struct gate *gate, const struct headers *h, struct buf *body,
-                    struct admin_answer *answer_r)
+static struct admin_asker judge(const struct gate *gate, const struct headers *h)
 {
-    const char *why = NULL;
-    if (!gate->trusted && !guard_host(gate->admin->settings.host, h->host))
-        why = "this Host is not served here";
-    else if (!guard_origin(h->origin, h->host))
-        why = "requests from pages of another origin are not served";
-    if (why != NULL)
-        *answer_r = admin_refuse(body, 403, why);
-    return why != NULL;
+    const struct admin_settings *settings = &gate->admin->settings;
+    if (!gate->trusted && !guard_host(settings->host, h->host))
+        return (struct admin_asker){"this Host is not served here", 403, false};
+    if (!guard_origin(h->origin, h->host))
+        return (struct admin_asker){"pages of another origin are not served", 403, false};
+    bool known = gate->trusted || guard_bearer(settings->token, h->authorization);
+    return (struct admin_asker){.known = known};
+}
+
+struct admin_asker admin_who_asks(const struct gate *gate, struct lws *wsi)
+{
+    struct headers h;
+    struct admin_asker asker = {"a header is too long", 431, false};
+    if (read_headers(wsi, &h))
+        asker = judge(gate, &h);
+    mem_wipe(h.authorization, sizeof(h.authorization));
+    return asker;
 }
 
 static bool url_too_long(struct lws *wsi)
@@ -129,15 +137,10 @@ static bool url_too_long(struct lws *wsi)
 static struct admin_answer answer_request(struct gate *gate, struct lws *wsi, const char *path,
                                           struct buf *body)
 {
-    struct headers h;
-    struct admin_answer answer;
-    if (!read_headers(wsi, &h))
-        return admin_refuse(body, 431, "a header is too long");
-    if (refused(gate, &h, body, &answer))
-        return answer;
-    bool allowed = gate->trusted || guard_bearer(gate->admin->settings.token, h.authorization);
-    mem_wipe(h.authorization, sizeof(h.authorization));
-    if (!allowed && strcmp(path, "/healthz") != 0)
+    struct admin_asker asker = admin_who_asks(gate, wsi);
+    if (asker.refused != NULL)
+        return admin_refuse(body, asker.status, asker.refused);
+    if (!asker.known && !admin_is_public(path))
         return admin_refuse(body, 401, "the admin token is missing or wrong");
     if (!is_read(wsi))
         return admin_refuse(body, 405, "only GET and HEAD are served");
@@ -191,6 +194,7 @@ static int write_headers(struct lws *wsi, const struct admin_answer *answer,
         add_fixed_headers(wsi, &p, end) ||
         (answer->status == 401 && add_header(wsi, "www-authenticate:", "Bearer", &p, end)) ||
         (answer->status == 405 && add_header(wsi, "allow:", "GET, HEAD", &p, end)) ||
+        (answer->status == 426 && add_header(wsi, "upgrade:", "websocket", &p, end)) ||
         (c->last && add_header(wsi, "connection:", "close", &p, end)) ||
         lws_finalize_write_http_header(wsi, start, &p, end))
         return 1;
@@ -201,7 +205,7 @@ static int write_headers(struct lws *wsi, const struct admin_answer *answer,
 static int answered(struct connection *c)
 {
     buf_deinit(&c->body);
-    set_deadline(c, ADMIN_REQUEST_US);
+    admin_set_deadline(c, ADMIN_REQUEST_US);
     return c->last || lws_http_transaction_completed(c->wsi) ? -1 : 0;
 }
 
@@ -216,7 +220,7 @@ static int on_request(struct lws *wsi, struct connection *c, const char *in)
     c->sent = 0;
     c->head = method_of(wsi) == LWSHUMETH_HEAD;
     c->last = !is_read(wsi); // its body, if any, is not read
-    set_deadline(c, ADMIN_ANSWER_US);
+    admin_set_deadline(c, ADMIN_ANSWER_US);
     // Room for libwebsockets in front of what it sends.
     buf_append(&c->body, (char[LWS_PRE]){0}, LWS_PRE);
     struct admin_answer answer = answer_request(gate, wsi, path, &c->body);
@@ -253,7 +257,6 @@ static int admin_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
                           size_t length)
 {
     (void)user;
-    (void)length;
     switch (reason) {
     case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
         return gate_of(wsi)->n_connections >= ADMIN_CONNECTIONS_MAX;
@@ -267,7 +270,13 @@ static int admin_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
         on_destroyed(wsi);
         return 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: // an upgrade to WebSocket
-        return -1;
+        return live_handshake(connection_of(wsi));
+    case LWS_CALLBACK_ESTABLISHED:
+        return live_established(connection_of(wsi));
+    case LWS_CALLBACK_RECEIVE:
+        return live_received(connection_of(wsi), in, length);
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return live_writable(connection_of(wsi));
     default:
         return 0;
     }

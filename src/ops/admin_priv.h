@@ -28,6 +28,14 @@ struct lws_vhost;
 #define ADMIN_ANSWER_US (30 * US_PER_S)
 // Longest path with its query.
 #define ADMIN_URL_MAX 2048
+// Viewers of /api/live that a gate has at most.
+#define ADMIN_VIEWERS_MAX 32
+// From the handshake to the message with the token.
+#define ADMIN_TOKEN_US (5 * US_PER_S)
+// From a snapshot being there to its being taken.
+#define ADMIN_SNAPSHOT_US (10 * US_PER_S)
+// Longest message of a viewer.
+#define ADMIN_MESSAGE_MAX 4096
 
 struct admin {
     struct loop *loop;
@@ -35,6 +43,13 @@ struct admin {
     struct admin_callbacks callbacks;
     void *owner;
     struct gate *tcp, *control; // NULL: none
+    uint64_t ticks;
+    // The last snapshot that was made, for all who wait for the same.
+    struct {
+        struct buf text; // with LWS_PRE bytes of room in front
+        uint64_t tick;
+        struct admin_mark from, to;
+    } snapshot;
 };
 
 // A place that is listened on. libwebsockets keeps a vhost, and connections may end, until after
@@ -45,7 +60,20 @@ struct gate {
     char *interface; // address or path; libwebsockets keeps the pointer
     bool trusted;    // the control socket: asks for no token
     struct connection *first;
-    unsigned n_connections;
+    unsigned n_connections, n_viewers;
+};
+
+// X(identifier, sentence): what a connection is to /api/live.
+#define LIVE_STATES(X)                         \
+    X(NONE, "plain HTTP")                      \
+    X(TOKEN, "waits for the token to be sent") \
+    X(VIEWING, "gets snapshots")               \
+    X(REFUSED, "gets a close frame, and its end")
+
+enum live_state {
+#define LIVE_ENUM(id, sentence) LIVE_##id,
+    LIVE_STATES(LIVE_ENUM)
+#undef LIVE_ENUM
 };
 
 // A socket, from its acceptance to its end.
@@ -58,6 +86,14 @@ struct connection {
     size_t sent;
     bool head; // the headers are all that is sent
     bool last; // the connection ends after this answer
+    // Of a viewer:
+    enum live_state live;
+    bool waits; // for a snapshot to be taken
+    bool known; // brought the token with the handshake, or none is asked for
+    int close_code;
+    const char *close_reason;
+    struct buf message; // that is being received
+    struct admin_mark mark;
 };
 
 struct admin_answer {
@@ -68,6 +104,8 @@ struct admin_answer {
 // --- admin.c ---
 
 struct admin_answer admin_route(struct admin *admin, const char *path, struct buf *body);
+// Whether it is served to whoever may reach the endpoint: it holds no data.
+bool admin_is_public(const char *path);
 struct admin_answer admin_refuse(struct buf *body, int status, const char *why);
 
 // --- admin_http.c ---
@@ -75,6 +113,26 @@ struct admin_answer admin_refuse(struct buf *body, int status, const char *why);
 const struct lws_protocols *admin_protocols(void);
 // Closes the connections whose time is over.
 void admin_sweep(struct gate *gate, struct mono now);
+
+// The connection's deadline is so much from now.
+void admin_set_deadline(struct connection *c, int64_t after_us);
+// Who asks, by the headers.
+struct admin_asker {
+    const char *refused; // NULL: not at all
+    int status;          // of the refusal
+    bool known;          // needs no token, or brings it
+};
+struct admin_asker admin_who_asks(const struct gate *gate, struct lws *wsi);
+
+// --- admin_live.c: the callbacks of a WebSocket; non-zero closes ---
+
+int live_handshake(struct connection *c);
+int live_established(struct connection *c);
+int live_received(struct connection *c, const char *data, size_t length);
+int live_writable(struct connection *c);
+// Of a connection that ends.
+void live_ended(struct connection *c);
+void live_tick(struct gate *gate);
 
 // --- admin_guard.c: pure ---
 

@@ -4,6 +4,7 @@
 #include "ops/audit.h"
 
 #include "audit_priv.h"
+#include "audit_recent_priv.h"
 #include "config/load.h"
 #include "core/clock.h"
 #include "core/fsio.h"
@@ -43,6 +44,7 @@ struct audit {
     bool impatient;  // the lock could not be had the last time
     unsigned missed; // events that are in the log alone since the last write that succeeded
     struct buf line, text;
+    struct audit_recent recent;
 };
 
 // --- open and close ---
@@ -120,6 +122,7 @@ void audit_close(struct audit **pointer)
         close(audit->fd);
     buf_deinit(&audit->line);
     buf_deinit(&audit->text);
+    audit_recent_deinit(&audit->recent);
     mem_wipe_free(&audit->key);
     free(audit->user);
     free(audit->renamed);
@@ -528,5 +531,11 @@ void audit_write(struct audit *audit, const char *event, const char *stream,
     buf_clear(&audit->line);
     buf_clear(&audit->text);
     compose(audit, event, stream, fields, n_fields, &audit->line, &audit->text);
+    audit_recent_add(&audit->recent, &audit->line);
     write_or_miss(audit, &about);
+}
+
+void audit_recent(const struct audit *audit, uint64_t *mark, struct buf *out)
+{
+    audit_recent_json(&audit->recent, mark, out);
 }

@@ -170,6 +170,26 @@ static void a_counter_has_no_quantile(void **state)
     assert_true(metric_quantile(METRIC_SPOOL_EVENTS, series, 0.5) == 0);
 }
 
+static void a_quantile_lies_within_its_bucket(void **state)
+{
+    (void)state;
+    const struct metric_info *info = metric_info(METRIC_COMMIT_LATENCY);
+    uint64_t buckets[METRIC_BUCKETS_MAX] = {0};
+    assert_true(isnan(metric_interpolate(METRIC_COMMIT_LATENCY, buckets, 0.5)));
+    buckets[0] = 10;
+    assert_float_equal(metric_interpolate(METRIC_COMMIT_LATENCY, buckets, 0.5), info->bounds[0] / 2,
+                       1e-9);
+    assert_float_equal(metric_interpolate(METRIC_COMMIT_LATENCY, buckets, 1), info->bounds[0],
+                       1e-9);
+    assert_float_equal(metric_interpolate(METRIC_COMMIT_LATENCY, buckets, 0), 0, 1e-9);
+    buckets[2] = 10; // none in bucket 1
+    assert_float_equal(metric_interpolate(METRIC_COMMIT_LATENCY, buckets, 0.75),
+                       (info->bounds[1] + info->bounds[2]) / 2, 1e-9);
+    buckets[info->n_bounds] = 1000; // above every bound
+    assert_float_equal(metric_interpolate(METRIC_COMMIT_LATENCY, buckets, 0.99),
+                       info->bounds[info->n_bounds - 1], 1e-9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +202,7 @@ int main(void)
         RESET_TEST(count_and_sum_follow),
         RESET_TEST(quantiles_are_upper_bounds),
         RESET_TEST(a_counter_has_no_quantile),
+        RESET_TEST(a_quantile_lies_within_its_bucket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
