@@ -142,6 +142,14 @@ static int ask(struct fixture *f, const char *answer, const char *option)
     return code;
 }
 
+static void read_back(FILE *file, const char *whole)
+{
+    char text[8192];
+    rewind(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    assert_string_equal(text, whole);
+}
+
 static void wrote(FILE *file, const char *part)
 {
     char text[8192];
@@ -154,40 +162,54 @@ static void wrote(FILE *file, const char *part)
 // --- tests ---
 
 #define HEAD "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n"
-#define STATUS                                                                                  \
-    "{\"version\":\"0.1.0\",\"pid\":77,\"state\":\"running\",\"ready\":false,\"reasons\":["     \
-    "\"stream main: \\u001b[2J\"],\"started_at\":\"2026-01-01T00:00:00.000Z\",\"streams\":["    \
-    "{\"name\":\"main\",\"state\":\"live\",\"received\":12,\"committed\":11,\"rejected\":1,"    \
-    "\"commit_p99_seconds\":0.025,\"last_event_at\":\"2026-01-02T00:00:00.000Z\"},"             \
-    "{\"name\":\"new\",\"state\":\"backoff\",\"received\":0,\"committed\":0,\"rejected\":0,"    \
-    "\"last_event_at\":null}],\"spool\":{\"events\":3,\"bytes\":1536,\"max_bytes\":1073741824," \
-    "\"oldest_seconds\":1.5},\"database\":{\"state\":\"ready\",\"connections_ready\":2,"        \
-    "\"connections\":2,\"inserted\":10,\"updated\":1,\"unchanged\":0,\"dead_letters\":1,"       \
-    "\"retries\":4}}\n"
+#define STATUS                                                                                   \
+    "{\"version\":\"0.1.0\",\"pid\":77,\"state\":\"stopping\",\"ready\":false,\"reasons\":["     \
+    "\"stream main: \\u001b[2J\"],\"started_at\":\"2026-01-01T00:00:00.000Z\","                  \
+    "\"now\":\"2026-01-02T00:00:12.000Z\",\"streams\":["                                         \
+    "{\"name\":\"main\",\"state\":\"live\",\"connected\":true,\"received\":12,\"committed\":11," \
+    "\"rejected\":1,\"dropped\":7,\"commit_p99_seconds\":0.025,"                                 \
+    "\"last_event_at\":\"2026-01-02T00:00:00.000Z\"},"                                           \
+    "{\"name\":\"new\",\"state\":\"backoff\",\"received\":123456789,\"committed\":0,"            \
+    "\"rejected\":0,\"last_event_at\":null}],"                                                   \
+    "\"tokens\":[{\"auth\":\"a\",\"state\":\"valid\",\"expires_at\":"                            \
+    "\"2026-01-02T01:00:12.000Z\",\"last_error\":\"refused once\"}],"                            \
+    "\"spool\":{\"events\":3,\"bytes\":998244353,\"max_bytes\":1073741824,\"corrupt\":2,"        \
+    "\"oldest_seconds\":150},\"database\":{\"state\":\"ready\",\"connections_ready\":2,"         \
+    "\"connections\":2,\"inserted\":10,\"updated\":1,\"unchanged\":0,\"dead_letters\":1,"        \
+    "\"retries\":4},\"jobs\":{\"states\":{\"queued\":5,\"polling\":2},\"active\":1,"             \
+    "\"last_error\":\"no \\u0007 answer\",\"apis\":[{\"name\":\"far\",\"breaker\":\"open\","     \
+    "\"open_for_seconds\":3.25,\"held_for_seconds\":1.5,\"in_flight\":4,\"waiting\":6}]}}\n"
 
 static void what_the_daemon_does(void **state)
 {
     struct fixture *f = *state;
+    static const char shown[] =
+        "cxsink 0.1.0: NOT READY, up 24 h, process 77, stopping\n"
+        "! stream main: \\x1b[2J\n" // a terminal is not steered
+        "- stream main: 7 events dropped, as the spool was full\n"
+        "- spool: 2 damaged places were skipped; see the audit log\n"
+        "\n"
+        "stream state       received committed  rejected     p99      last\n"
+        "main   live              12        11         1   25 ms      12 s\n"
+        "new    backoff       123.5M         0         0       -  none yet\n"
+        "\n"
+        "spool     #########. 3 events, 952.0 MiB of 1.0 GiB, oldest 2 min\n"
+        "database  ready, 2 of 2 connections, 0 events in flight, 4 retries\n"
+        "          10 inserted, 1 updated, 0 unchanged, 1 dead letters\n"
+        "token     a valid for 60 min more; refused once\n"
+        "jobs      5 queued, 0 running, 2 polling, 0 failed, 1 leased here\n"
+        "          the queue cannot be reached: no \\x07 answer\n"
+        "api       far: breaker open for 3.2 s more, 4 requests in flight, 6 waiting, held back "
+        "for 1.5 s\n";
     assert_int_equal(ask(f, HEAD STATUS, NULL), EXIT_DONE);
-    wrote(f->out, "cxsink 0.1.0, process 77, since 2026-01-01T00:00:00.000Z: NOT READY\n");
-    wrote(f->out, "  stream main: \\x1b[2J\n"); // a terminal is not steered
-    wrote(f->out,
-          "main                 live                  12           11         1       25ms");
-    wrote(f->out,
-          "new                  backoff                0            0         0        0ms");
-    wrote(f->out, "3 events, 1.5 KiB of 1.0 GiB, oldest 1.5 s\n");
-    wrote(f->out, "ready, 2 of 2 connections; 10 inserted, 1 updated, 0 unchanged, 1 dead letters, "
-                  "4 retries\n");
+    read_back(f->out, shown);
 }
 
 static void as_json_as_it_came(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(ask(f, HEAD STATUS, "--json"), EXIT_DONE);
-    char text[4096];
-    rewind(f->out);
-    text[fread(text, 1, sizeof(text) - 1, f->out)] = '\0';
-    assert_string_equal(text, STATUS);
+    read_back(f->out, STATUS);
 }
 
 static void an_answer_that_lacks_everything(void **state)
@@ -201,7 +223,7 @@ static void whether_it_is_ready(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(ask(f, HEAD STATUS, "--ready"), EXIT_NO);
-    wrote(f->out, "not ready:\n  stream main: \\x1b[2J\n");
+    wrote(f->out, "not ready\n! stream main: \\x1b[2J\n");
     unlink(f->socket);
     assert_int_equal(ask(f, HEAD "{\"ready\":true,\"reasons\":[]}", "--ready"), EXIT_DONE);
     wrote(f->out, "ready\n");
@@ -259,6 +281,18 @@ static void wrong_usage(void **state)
     char *argument[] = {(char[]){"status"}, (char[]){"main"}, NULL};
     assert_int_equal(run(f, 2, argument), EXIT_WRONG_USAGE);
     wrote(f->err, "takes no argument \"main\"; see `cxsink status --help`");
+    static const char *const refused[][4] = {
+        {"--watch", "--ready", NULL, "do not go together"},
+        {"--watch", "soon", NULL, "not \"soon\""},
+        {"--watch", "1ms", NULL, "100ms at least"},
+        {"--watch", "1s", "2s", "takes no argument \"2s\""},
+    };
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        char *wrong[] = {(char[]){"status"}, (char *)(uintptr_t)refused[i][0],
+                         (char *)(uintptr_t)refused[i][1], (char *)(uintptr_t)refused[i][2], NULL};
+        assert_int_equal(run(f, refused[i][2] != NULL ? 4 : 3, wrong), EXIT_WRONG_USAGE);
+        wrote(f->err, refused[i][3]);
+    }
     char *help[] = {(char[]){"status"}, (char[]){"-h"}, NULL};
     assert_int_equal(run(f, 2, help), EXIT_DONE);
     wrote(f->out, "usage: cxsink status");
