@@ -172,6 +172,9 @@ void http_client_destroy(struct http_client **pointer)
         struct http_pool *pool = client->pools;
         http_pool_destroy(&pool);
     }
+    if (client->delivering != NULL)
+        client->delivering->client = NULL;
+    http_setup_free_spare(client);
     if (client->multi != NULL)
         curl_multi_cleanup(client->multi); // may still speak of sockets and timers
     while (client->sockets != NULL)

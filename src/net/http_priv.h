@@ -47,16 +47,21 @@ struct http_target {
     char text[HTTP_TARGET_SIZE]; // "host:port"
 };
 
+#define HTTP_HANDLES_KEPT 32
+
 struct http_client {
     struct loop *loop;
     struct resolver *resolver;
     CURLM *multi;
+    CURL *spare[HTTP_HANDLES_KEPT]; // of ended transfers: making one takes long
+    size_t n_spare;
     struct timer timer; // libcurl's
     struct http_socket *sockets;
     struct http_request *requests;
     struct http_pool *pools;
     unsigned paused; // requests that wait for libcurl to read before it sends on
     unsigned inside; // a caller's function runs within libcurl, which may not be called then
+    struct http_request *delivering; // its callback runs, and may destroy the client
 };
 
 struct http_request {
@@ -158,6 +163,7 @@ enum status_code http_setup_bodyless(struct http_request *request,
 void http_setup_addresses(struct http_request *request, const struct resolve_result *result);
 // Wipes and frees all that http_setup made.
 void http_setup_free(struct http_request *request);
+void http_setup_free_spare(struct http_client *client);
 
 // libcurl fails these calls for lack of memory only, or for an option that this build does not
 // have, which a test would show.

@@ -54,7 +54,10 @@ static void deliver(void *owner)
     request->response.body = buf_text(&request->content);
     request->response.body_length = request->content.len;
     curl_global_init(CURL_GLOBAL_DEFAULT); // counted: `fn` may destroy the client
+    request->client->delivering = request;
     request->fn(request->owner, &request->response);
+    if (request->client != NULL)
+        request->client->delivering = NULL;
     free_request(request); // out of the list and without a handle, so nobody else did
     curl_global_cleanup();
 }

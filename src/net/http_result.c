@@ -29,21 +29,27 @@ int64_t http_retry_after_parse(const char *value, int64_t wall_us)
     return wait < HTTP_RETRY_AFTER_MAX_US ? wait : HTTP_RETRY_AFTER_MAX_US;
 }
 
-// Not CURLINFO_RETRY_AFTER, for which "0" and no header at all are the same.
-static int64_t retry_after(CURL *easy, int64_t wall_us)
+// NULL: none. A kept handle has those of its last transfer until it receives others.
+static const char *header_value(const struct http_request *request, const char *name)
 {
     struct curl_header *header;
-    if (curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
-        return -1;
-    return http_retry_after_parse(header->value, wall_us);
+    if (request->header_bytes == 0 ||
+        curl_easy_header(request->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return NULL;
+    return header->value;
 }
 
-static int64_t date_of(CURL *easy)
+// Not CURLINFO_RETRY_AFTER, for which "0" and no header at all are the same.
+static int64_t retry_after(const struct http_request *request, int64_t wall_us)
 {
-    struct curl_header *header;
-    if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
-        return 0;
-    time_t date = curl_getdate(header->value, NULL);
+    const char *value = header_value(request, "Retry-After");
+    return value != NULL ? http_retry_after_parse(value, wall_us) : -1;
+}
+
+static int64_t date_of(const struct http_request *request)
+{
+    const char *value = header_value(request, "Date");
+    time_t date = value != NULL ? curl_getdate(value, NULL) : -1;
     return date > 0 ? (int64_t)date * US_PER_S : 0;
 }
 
@@ -190,8 +196,8 @@ void http_result_fill(struct http_request *request, CURLcode result, int64_t wal
     long status = 0;
     curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
     response->status = (int)status;
-    response->retry_after_us = retry_after(request->easy, wall_us);
-    response->date_us = date_of(request->easy);
+    response->retry_after_us = retry_after(request, wall_us);
+    response->date_us = date_of(request);
     if (result == CURLE_OK && !request->headers_ended &&
         !request->connect_only) // which libcurl takes for an answer
         result = CURLE_PARTIAL_FILE;
@@ -202,10 +208,7 @@ void http_result_fill(struct http_request *request, CURLcode result, int64_t wal
 const char *http_response_header(const struct http_response *response, const char *name)
 {
     const struct http_request *request = response->request;
-    struct curl_header *header;
-    if (request == NULL || request->easy == NULL ||
-        curl_easy_header(request->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
-        return NULL;
-    return header->value[0] == '\r' ? ""
-                                    : header->value; // libcurl 7.88 leaves one of an empty value
+    const char *value = request != NULL ? header_value(request, name) : NULL;
+    // libcurl 7.88 leaves a '\r' of an empty value.
+    return value != NULL && value[0] == '\r' ? "" : value;
 }

@@ -185,6 +185,30 @@ static void take_limits(struct http_request *request, const struct http_options 
     request->content.max = options->max_response > 0 ? options->max_response : HTTP_MAX_RESPONSE;
 }
 
+static CURL *take_handle(struct http_client *client)
+{
+    return client->n_spare > 0 ? client->spare[--client->n_spare] : curl_easy_init();
+}
+
+// It remembers nothing of its transfer: neither options nor sessions of TLS (http_tls_setup). One
+// that only connected has the connection still; the client may be gone (NULL).
+static void give_back_handle(const struct http_request *request)
+{
+    struct http_client *client = request->client;
+    if (client == NULL || request->connect_only || client->n_spare == HTTP_HANDLES_KEPT) {
+        curl_easy_cleanup(request->easy);
+        return;
+    }
+    curl_easy_reset(request->easy);
+    client->spare[client->n_spare++] = request->easy;
+}
+
+void http_setup_free_spare(struct http_client *client)
+{
+    while (client->n_spare > 0)
+        curl_easy_cleanup(client->spare[--client->n_spare]);
+}
+
 enum status_code http_setup(struct http_request *request, const struct http_options *options,
                             struct status *st)
 {
@@ -195,7 +219,7 @@ enum status_code http_setup(struct http_request *request, const struct http_opti
     if (request->secret) // growing would leave copies behind
         buf_grow(&request->content, request->content.max < 16384 ? request->content.max : 16384);
     request->url = mem_strdup(options->url);
-    request->easy = curl_easy_init();
+    request->easy = take_handle(request->client);
     if (request->easy == NULL)
         return status_set(st, STATUS_INTERNAL, "libcurl gives no handle");
     enum status_code code = http_target_parse(request->url, &request->target, st);
@@ -243,7 +267,7 @@ static void wipe_list(struct curl_slist *list)
 void http_setup_free(struct http_request *request)
 {
     if (request->easy != NULL)
-        curl_easy_cleanup(request->easy);
+        give_back_handle(request);
     request->easy = NULL;
     wipe_list(request->headers);
     curl_slist_free_all(request->headers);

@@ -217,6 +217,7 @@ enum status_code http_tls_setup(struct http_request *request, const struct tls_s
     HTTP_SET(request, CURLOPT_SSL_VERIFYPEER, 1L);
     HTTP_SET(request, CURLOPT_SSL_VERIFYHOST, 2L);
     HTTP_SET(request, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    HTTP_SET(request, CURLOPT_SSL_SESSIONID_CACHE, 0L); // each connection verifies anew
     HTTP_SET(request, CURLOPT_CAPATH, NULL);
     HTTP_SET(request, CURLOPT_CAINFO, request->tls.ca_file);
     HTTP_SET(request, CURLOPT_SSL_CTX_FUNCTION, apply_tls);

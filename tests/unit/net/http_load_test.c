@@ -181,16 +181,24 @@ static void test_headers_can_be_read(void **state)
         {.bytes =
              "HTTP/1.1 103 Early\r\nX-Interim: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
              "Location: /there\r\nX-Request-Id:   abc def  \r\nX-Twice: 1\r\nX-Twice: 2\r\n"
-             "X-Empty:\r\n\r\n"}};
-    serve(f, replies, 1);
+             "X-Empty:\r\n\r\n"},
+        {.bytes = "HTTP/1.1 204 Fine\r\n\r\n"},
+        {.bytes = "", .reset = true}};
+    serve(f, replies, 3);
     struct caller answered = {.then = look_at_headers}, refused = {.then = look_in_vain},
-                  unknown = {.then = look_in_vain};
+                  unknown = {.then = look_in_vain}, others = {.then = look_in_vain},
+                  broken = {.then = look_in_vain};
     start(f, &answered, &(struct http_options){0});
     wait_for(f, &answered.calls, 1);
     start(f, &refused, &(struct http_options){.url = "ftp://x/"});
     wait_for(f, &refused.calls, 1);
     start(f, &unknown, &(struct http_options){.url = "http://none.test/"});
     wait_for(f, &unknown.calls, 1);
+    start(f, &others, &(struct http_options){0}); // with the first one's handle
+    wait_for(f, &others.calls, 1);
+    start(f, &broken, &(struct http_options){.once = true});
+    wait_for(f, &broken.calls, 1);
+    assert_int_equal(broken.response.code, STATUS_UNAVAILABLE);
 }
 
 // --- cancelling ---
