@@ -12,7 +12,6 @@ import os
 import statistics
 import subprocess
 import sys
-import threading
 import time
 
 import bench
@@ -110,33 +109,38 @@ def children(pid):
         return [int(word) for word in file.read().split()]
 
 
-def events_run(cluster, jobs_too):
-    """Seconds for the events while the queue of jobs never runs dry."""
+def polled(sim):
+    return sim.stats()["rest"]["requests"]["status"]
+
+
+def events_run(cluster, jobs):
+    """Events a second beside so many jobs, which were queued before and are more than can be done meanwhile."""
     with Sim("--count", EVENTS, "--paused") as sim:
         daemon = make_daemon(cluster, sim, 8, 8)
         daemon.start().wait_ready()
-        stop = threading.Event()
-
-        def feed():
-            while not stop.is_set():
-                if cluster.query("select count(*) from cxsink.jobs where finished_at is null")[0][0] < 2000:
-                    enqueue(cluster, 2000)
-                stop.wait(0.2)
-        feeder = threading.Thread(target=feed)
-        if jobs_too:
-            feeder.start()
-            wait.until(lambda: sim.stats()["rest"]["requests"]["status"] > 100, 60, "jobs run")
-        before = sim.stats()["rest"]["requests"]["status"]
-        began = time.monotonic()
+        if jobs:
+            enqueue(cluster, jobs)
+            wait.until(lambda: polled(sim) > 100, 60, "jobs run")
+        done, cpu, began = polled(sim), cpu_seconds(daemon.process.pid), time.monotonic()
         sim.post("/sim/set?paused=0")
         took = bench.run_until(daemon, EVENTS)
-        done = sim.stats()["rest"]["requests"]["status"] - before
-        done_rate = done / (time.monotonic() - began)
-        stop.set()
-        if jobs_too:
-            feeder.join()
+        done = polled(sim) - done
+        figures = {"rate": EVENTS / took, "jobs": done / (time.monotonic() - began),
+                   "cpu": (cpu_seconds(daemon.process.pid) - cpu) / took}
+        if jobs:
+            assert polled(sim) < jobs, "the queue ran dry"
+            figures |= spent(cluster)
         daemon.stop()
-    return {"rate": EVENTS / took, "jobs": done_rate}
+    return figures
+
+
+def spent(cluster):
+    """Milliseconds of a finished job, and of its requests."""
+    [[job, requests]] = cluster.query(
+        "select avg(extract(epoch from finished_at - started_at)) * 1000,"
+        " avg((select sum((a ->> 'latency_ms')::float8) from jsonb_array_elements(attempts) a))"
+        " from cxsink.jobs where state = 'succeeded'")
+    return {"job_ms": float(job), "requests_ms": float(requests)}
 
 
 def stall(before, after):
@@ -185,13 +189,24 @@ def bench_rate(cluster):
 
 
 def bench_events(cluster):
-    alone, both = [], []
+    """Each alone, then both. What both take of the machine is more than it has, so that each gets a part."""
+    jobs, events, both = [], [], []
     for _ in range(RUNS):
-        alone.append(events_run(cluster, False))
-        both.append(events_run(cluster, True))
-    show("events alone", f"{median(alone, 'rate'):,.0f} events/s", "")
-    show(f"events beside {median(both, 'jobs'):,.0f} jobs/s", f"{median(both, 'rate'):,.0f} events/s", "")
-    show("  relative", f"{median(both, 'rate') / median(alone, 'rate') * 100:.0f} %", "80 %")
+        jobs.append(jobs_run(cluster, 8))
+        events.append(events_run(cluster, 0))
+        both.append(events_run(cluster, 5 * JOBS))
+    events_part = median(both, "rate") / median(events, "rate") * 100
+    jobs_part = median(both, "jobs") / median(jobs, "rate") * 100
+    show("jobs alone, 8 at once", f"{median(jobs, 'rate'):,.0f} jobs/s", "")
+    show("events alone", f"{median(events, 'rate'):,.0f} events/s", "")
+    show("  daemon CPU", f"{median(events, 'cpu') * 100:.0f} % of a core", "")
+    show("events beside jobs", f"{median(both, 'rate'):,.0f} events/s", "")
+    show("  of those alone", f"{events_part:.0f} %", "80 %")
+    show("jobs beside events", f"{median(both, 'jobs'):,.0f} jobs/s", "")
+    show("  of those alone", f"{jobs_part:.0f} %", "")
+    show("  daemon CPU", f"{median(both, 'cpu') * 100:.0f} % of a core", "")
+    show("  a job takes", f"{median(both, 'job_ms'):.1f} ms", "")
+    show("  of that its requests", f"{median(both, 'requests_ms'):.1f} ms", "")
 
 
 def bench_stall(cluster):
