@@ -7,6 +7,7 @@ CREATE TABLE cxsink.jobs (
     action text NOT NULL,
     kind text, -- of the action; known when a daemon has taken the job
     params jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(params) = 'object'),
+    data bytea, -- the member "data" of params, where it is large
     priority int NOT NULL DEFAULT 0,
     source text NOT NULL DEFAULT 'sql', -- config, drop, submit, sql, schedule
     state text NOT NULL DEFAULT 'queued'
@@ -42,6 +43,11 @@ CREATE TABLE cxsink.jobs (
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE cxsink.jobs IS
     'REST jobs: queued, at work, and finished ones until their retention ends';
+-- Not compressed: a slice of it is read without the rest.
+ALTER TABLE cxsink.jobs ALTER COLUMN data SET STORAGE EXTERNAL;
+COMMENT ON COLUMN cxsink.jobs.data IS
+    'the member "data" of the parameters, as it was written, where it is large; cxsink.job_params() '
+    'has it in its place';
 COMMENT ON COLUMN cxsink.jobs.step IS 'where the kind''s own machine stands; empty: not begun';
 COMMENT ON COLUMN cxsink.jobs.progress IS 'what the kind remembers between its steps';
 -- What may be leased, in the order of leasing; and when something is due. Two predicates for one
@@ -179,6 +185,25 @@ BEGIN
 END $$;
 CREATE TRIGGER jobs_notify AFTER INSERT ON cxsink.jobs
     FOR EACH STATEMENT EXECUTE FUNCTION cxsink.jobs_notify();
+
+-- Megabytes of base64 are taken out of the parameters, so that a daemon reads them in slices.
+CREATE FUNCTION cxsink.jobs_data_apart() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF jsonb_typeof(NEW.params -> 'data') = 'string' AND octet_length(NEW.params ->> 'data') > 8192
+       AND NEW.data IS NULL THEN
+        NEW.data := convert_to(NEW.params ->> 'data', 'UTF8');
+        NEW.params := NEW.params - 'data';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER jobs_data_apart BEFORE INSERT ON cxsink.jobs FOR EACH ROW
+    WHEN (pg_column_size(NEW.params) > 16384) EXECUTE FUNCTION cxsink.jobs_data_apart();
+
+CREATE FUNCTION cxsink.job_params(j cxsink.jobs) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN j.data IS NULL THEN j.params
+           ELSE j.params || jsonb_build_object('data', convert_from(j.data, 'UTF8')) END
+$$;
+COMMENT ON FUNCTION cxsink.job_params IS 'The parameters of a job as they were queued.';
 
 -- --- schedules -----------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@
 #define CXSINK_JOBS_JOB_H
 
 #include "core/uuid.h"
+#include "jobs/base64_text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,12 +37,22 @@ static inline bool job_state_is_final(enum job_state state)
 #define JOB_ID_MAX 255 // bytes
 #define JOB_STEP_SIZE 32
 
+// The parameter "data" where it is large: it has a column of its own, and is read and looked at
+// slice by slice, so that megabytes hold no turn of the loop.
+struct job_data {
+    size_t length; // of the whole, in bytes; 0: the parameters have what there is
+    char *text;    // owned; NULL: nothing of it was read
+    size_t have;   // bytes that were read
+    struct base64_text scan;
+};
+
 // Texts are owned; JSON texts are valid JSON.
 struct job {
     char *id;
     char *action;
-    char *params; // JSON object
+    char *params; // JSON object; NULL: too large to come with the lease, see queue_load()
     size_t params_length;
+    struct job_data data;
     enum job_state state;
     char step[JOB_STEP_SIZE]; // "" until the kind chose its first
     unsigned attempt;         // tries begun: the lease that begins one counts it
@@ -59,6 +70,11 @@ struct job {
     bool cancel_requested;
 };
 
+// Does anything of it have to be read yet?
+static inline bool job_is_partial(const struct job *job)
+{
+    return job->params == NULL || job->data.have < job->data.length;
+}
 void job_free(struct job **job);
 
 #endif

@@ -47,8 +47,9 @@ void job_faults_free(struct job_faults *faults);
 // What a kind looks at. It outlives the operation that was planned from it.
 struct kind_context {
     const struct config_action *action;
-    const struct tape *params; // of job->params, its root an object
-    int64_t wall_us;           // now, for texts such as generatedAt
+    const struct tape *params;   // of job->params, its root an object
+    int64_t wall_us;             // now, for texts such as generatedAt
+    const struct job_data *data; // whole; NULL: params have what there is
 };
 
 enum job_op_type {
@@ -69,8 +70,9 @@ struct job_payload {
     const char
         *base64; // _BASE64: text as it was submitted (CR, LF and missing padding as they are)
     size_t base64_length;
-    uint64_t max_bytes; // _FILE: more is refused
-    const char *dir;    // _FILE: where it must be below; NULL: anywhere
+    uint64_t base64_values; // characters of it that stand for bits; 0: not counted yet
+    uint64_t max_bytes;     // _FILE: more is refused
+    const char *dir;        // _FILE: where it must be below; NULL: anywhere
 };
 
 // Owned by the runner's op; strings are in the op's own buffers or outlive it. Zero is empty.

@@ -103,6 +103,10 @@ struct queue_save {
 // replaced by one that says so: U+0000 by U+FFFD, else the whole text.
 typedef void (*queue_fn)(void *owner, enum status_code code);
 void queue_save(struct queue *queue, const struct queue_save *save, queue_fn fn, void *owner);
+// Reads what was too large to come with the lease (job_is_partial) into the job, a slice each round
+// trip; until `fn`, or queue_forget(), the job is the queue's to fill. STATUS_BUSY: the lease is
+// lost. It waits as long as the database is away.
+void queue_load(struct queue *queue, struct job *job, queue_fn fn, void *owner);
 // Forgets callbacks of this owner; what they store is stored all the same.
 void queue_forget(struct queue *queue, const void *owner);
 

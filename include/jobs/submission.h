@@ -45,8 +45,7 @@ void submissions_parse_configured(const struct config *config, struct submission
 void submissions_free(struct submissions *submissions);
 
 // The same check for parameters that stand in the queue (queued by SQL, or by another
-// configuration): `params` is the JSON object alone.
-void submission_check_params(const struct config_action *action, const struct tape *params,
-                             int64_t wall_us, struct job_faults *faults);
+// configuration): the parameters alone.
+void submission_check_params(const struct kind_context *context, struct job_faults *faults);
 
 #endif

@@ -270,7 +270,7 @@ static void show_job(const struct config *config, const struct submission *submi
                       .progress = progress};
     struct dry_run d = {json, &config->jobs.apis[action->api], action, &job, false};
     struct tape params;
-    struct kind_context context = {action, &params, wall_read_us()};
+    struct kind_context context = {action, &params, wall_read_us(), NULL};
     make_uuid(job.idempotency_key);
     make_uuid(job.trace_id);
     tape_init(&params, 0);

@@ -44,7 +44,8 @@ static const char job_json[] =
     " extract(epoch from j.finished_at - j.started_at) * 1000 as latency_ms, j.leased_until,"
     " j.leased_by, j.idempotency_key, j.trace_id, j.remote_id,"
     " (select json_agg(k.key) from cxsink.job_locks k where k.job_id = j.id) as locks,"
-    " " NOTIFICATIONS " as notifications, j.attempts, j.progress, j.result, j.error, j.params"
+    " " NOTIFICATIONS " as notifications, j.attempts, j.progress, j.result, j.error,"
+    " cxsink.job_params(j) as params"
     " from cxsink.jobs j where j.id = $1) r";
 
 // Parameters may be megabytes of somebody's data; a terminal gets them up to 16 KiB.
@@ -68,8 +69,9 @@ static const char job_text[] =
     "n)"
     " from jsonb_array_elements(j.attempts) with ordinality e(a, n)) as requests,"
     " E'\\n' || jsonb_pretty(j.error) as error, E'\\n' || jsonb_pretty(j.result) as result,"
-    " case when octet_length(j.params::text) > 16384 then octet_length(j.params::text)"
-    " || ' bytes, which --json prints' else E'\\n' || jsonb_pretty(j.params) end as parameters"
+    " case when octet_length(j.params::text) > 16384 or j.data is not null"
+    " then octet_length(cxsink.job_params(j)::text) || ' bytes, which --json prints' else E'\\n' "
+    "|| jsonb_pretty(j.params) end as parameters"
     " from cxsink.jobs j where j.id = $1) r, json_each_text(row_to_json(r)) f"
     " where f.value is not null";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base64_text_priv.h"
+#include "jobs/base64_text.h"
 
 #include <string.h>
 
@@ -32,32 +32,46 @@ static size_t plain_run(const char *text, size_t length)
     return n;
 }
 
+// False: it cannot stand here.
+static bool add_character(struct base64_text *scan, char c)
+{
+    unsigned entry = table[(unsigned char)c];
+    bool is_value = (entry & VALUE) != 0;
+    if (entry == BAD || (is_value && scan->padding > 0))
+        return false;
+    scan->values += is_value;
+    scan->padding += entry == PAD;
+    // Only the third and the fourth of a group may be missing.
+    return entry != PAD || (scan->values % 4 >= 2 && scan->values % 4 + scan->padding <= 4);
+}
+
+void base64_text_add(struct base64_text *scan, const char *piece, size_t length)
+{
+    for (size_t i = 0; i < length && !scan->bad;) {
+        size_t run = scan->padding == 0 ? plain_run(piece + i, length - i) : 0;
+        scan->values += run;
+        scan->at += run;
+        i += run;
+        if (i == length)
+            break;
+        scan->bad = !add_character(scan, piece[i++]);
+        scan->at += !scan->bad;
+    }
+}
+
+bool base64_text_end(const struct base64_text *scan, uint64_t *bytes_r)
+{
+    uint64_t rest = scan->values % 4;
+    *bytes_r = scan->values / 4 * 3 + (rest > 0 ? rest - 1 : 0);
+    return !scan->bad && rest != 1;
+}
+
 bool base64_text_check(const char *text, size_t length, uint64_t *bytes_r, size_t *offset_r)
 {
-    uint64_t values = 0;
-    size_t padding = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (padding == 0) {
-            size_t run = plain_run(text + i, length - i);
-            values += run;
-            i += run;
-            if (i == length)
-                break;
-        }
-        unsigned entry = table[(unsigned char)text[i]];
-        bool is_value = (entry & VALUE) != 0;
-        *offset_r = i;
-        if (entry == BAD || (is_value && padding > 0))
-            return false;
-        values += is_value;
-        padding += entry == PAD;
-        // Only the third and the fourth of a group may be missing.
-        if (entry == PAD && (values % 4 < 2 || values % 4 + padding > 4))
-            return false;
-    }
-    *offset_r = length;
-    *bytes_r = values / 4 * 3 + (values % 4 > 0 ? values % 4 - 1 : 0);
-    return values % 4 != 1;
+    struct base64_text scan = {0};
+    base64_text_add(&scan, text, length);
+    *offset_r = scan.at;
+    return base64_text_end(&scan, bytes_r);
 }
 
 size_t base64_text_begin(const char *text, size_t length, unsigned char *out, size_t room)

@@ -4,10 +4,10 @@
 //   send -> store -> done | failed      (store: only where the action has storage)
 //
 // While storing, progress is what the result will be.
-#include "base64_text_priv.h"
 #include "core/base64.h"
 #include "core/mem.h"
 #include "execute_priv.h"
+#include "jobs/base64_text.h"
 #include "json/text.h"
 #include "kind_priv.h"
 
@@ -46,6 +46,11 @@ static void plan_payload(const struct kind_context *context, struct job_op *op)
                                            .max_bytes = context->action->max_bytes,
                                            .dir = context->action->file_dir};
         free(path);
+    } else if (context->data != NULL) {
+        op->payload = (struct job_payload){.type = JOB_PAYLOAD_BASE64,
+                                           .base64 = context->data->text,
+                                           .base64_length = context->data->length,
+                                           .base64_values = context->data->scan.values};
     } else if (data != TAPE_NONE) {
         op->payload.type = JOB_PAYLOAD_BASE64;
         op->payload.base64 = plain_string(params, data, &op->held, &op->payload.base64_length);
@@ -114,11 +119,14 @@ static void plan(const struct job *job, const struct kind_context *context, stru
 
 // Of a text without line ends, which was checked, its length says it all; megabytes need not be
 // read for that.
-static bool text_size(const struct job_op *op, uint64_t *bytes_r)
+static bool text_size(const struct kind_context *context, const struct job_op *op,
+                      uint64_t *bytes_r)
 {
     const char *text = op->payload.base64;
     size_t length = op->payload.base64_length;
     size_t offset;
+    if (context->data != NULL)
+        return base64_text_end(&context->data->scan, bytes_r);
     if (op->held.len > 0)
         return base64_text_check(text, length, bytes_r, &offset);
     while (length > 0 && text[length - 1] == '=')
@@ -136,7 +144,7 @@ static int64_t payload_size(const struct kind_context *context)
     plan_payload(context, &op);
     bool is_file = op.payload.type == JOB_PAYLOAD_FILE;
     bool known = is_file ? stat(op.payload.path, &info) == 0
-                         : op.payload.type == JOB_PAYLOAD_BASE64 && text_size(&op, &bytes);
+                         : op.payload.type == JOB_PAYLOAD_BASE64 && text_size(context, &op, &bytes);
     job_op_deinit(&op);
     return !known ? -1 : is_file ? info.st_size : (int64_t)bytes;
 }

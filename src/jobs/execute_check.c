@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base64_text_priv.h"
 #include "core/mem.h"
 #include "execute_priv.h"
+#include "jobs/base64_text.h"
 #include "json/text.h"
 #include "kind_priv.h"
 #include "place_priv.h"
@@ -69,13 +69,13 @@ static void check_signature(const struct tape *params, uint32_t type, const stru
 
 // --- the payload ---------------------------------------------------------------------------------
 
-static void check_size(const struct kind_context *context, uint32_t at, uint64_t bytes,
+static void check_size(const struct kind_context *context, const char *pointer, uint64_t bytes,
                        struct job_faults *faults)
 {
     if (bytes > context->action->max_bytes)
-        check_fault(context->params, at, faults,
-                    "has %" PRIu64 " bytes, more than the %" PRIu64 " of the action's max_bytes",
-                    bytes, context->action->max_bytes);
+        job_faults_add(faults, pointer,
+                       "has %" PRIu64 " bytes, more than the %" PRIu64 " of the action's max_bytes",
+                       bytes, context->action->max_bytes);
 }
 
 static void check_file(const struct kind_context *context, uint32_t file, uint32_t type,
@@ -93,7 +93,7 @@ static void check_file(const struct kind_context *context, uint32_t file, uint32
         check_fault(context->params, file, faults, "cannot read %s: %s", path, strerror(errno));
     } else {
         begin.length = (size_t)n;
-        check_size(context, file, size, faults);
+        check_size(context, "/file", size, faults);
         check_signature(context->params, type, &begin, faults);
     }
     if (fd >= 0)
@@ -101,28 +101,34 @@ static void check_file(const struct kind_context *context, uint32_t file, uint32
     free(path);
 }
 
-static void check_data(const struct kind_context *context, uint32_t data, uint32_t type,
-                       struct job_faults *faults)
+static void judge_data(const struct kind_context *context, const struct job_data *data,
+                       uint32_t type, struct job_faults *faults)
 {
-    const struct tape *params = context->params;
     struct begin begin;
     uint64_t bytes;
-    size_t offset;
-    size_t length;
-    tape_string(params, data, &length);
-    char *text = mem_alloc(length + 1);
-    length = text_unescape(params, data, text);
-    if (base64_text_check(text, length, &bytes, &offset)) {
-        begin.length = base64_text_begin(text, length, begin.bytes, sizeof(begin.bytes));
-        check_size(context, data, bytes, faults);
-        check_signature(params, type, &begin, faults);
-    } else if (offset == length) {
-        check_fault(params, data, faults,
-                    "is not base64: it ends within a group of four characters");
+    if (base64_text_end(&data->scan, &bytes)) {
+        begin.length =
+            base64_text_begin(data->text, data->length, begin.bytes, sizeof(begin.bytes));
+        check_size(context, "/data", bytes, faults);
+        check_signature(context->params, type, &begin, faults);
+    } else if (data->scan.bad) {
+        job_faults_add(faults, "/data", "is not base64: the character at offset %zu",
+                       data->scan.at);
     } else {
-        check_fault(params, data, faults, "is not base64: the character at offset %zu", offset);
+        job_faults_add(faults, "/data", "is not base64: it ends within a group of four characters");
     }
-    free(text);
+}
+
+static void check_data(const struct kind_context *context, uint32_t at, uint32_t type,
+                       struct job_faults *faults)
+{
+    struct job_data data = {0};
+    tape_string(context->params, at, &data.length);
+    data.text = mem_alloc(data.length + 1);
+    data.length = text_unescape(context->params, at, data.text);
+    base64_text_add(&data.scan, data.text, data.length);
+    judge_data(context, &data, type, faults);
+    free(data.text);
 }
 
 static void check_payload(const struct kind_context *context, uint32_t type,
@@ -133,7 +139,7 @@ static void check_payload(const struct kind_context *context, uint32_t type,
     uint32_t data = check_member(params, 0, "data", TAPE_STRING, faults);
     uint32_t encoding = check_member(params, 0, "encoding", TAPE_STRING, faults);
     bool has_file = lookup_member(params, 0, "file") != TAPE_NONE;
-    bool has_data = lookup_member(params, 0, "data") != TAPE_NONE;
+    bool has_data = context->data != NULL || lookup_member(params, 0, "data") != TAPE_NONE;
     if (has_file && has_data)
         job_faults_add(faults, "/data", "there is \"file\" already; remove one of them");
     else if (!has_file && !has_data)
@@ -141,6 +147,8 @@ static void check_payload(const struct kind_context *context, uint32_t type,
                        "is missing; name a file, or bring \"data\" with \"encoding\": \"base64\"");
     else if (file != TAPE_NONE)
         check_file(context, file, type, faults);
+    else if (context->data != NULL)
+        judge_data(context, context->data, type, faults);
     else if (data != TAPE_NONE)
         check_data(context, data, type, faults);
     if (encoding != TAPE_NONE && !lookup_is(params, encoding, "base64"))

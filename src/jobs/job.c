@@ -35,6 +35,7 @@ void job_free(struct job **pointer)
     free(job->id);
     free(job->action);
     free(job->params);
+    free(job->data.text);
     free(job->remote_id);
     free(job->progress);
     free(job);

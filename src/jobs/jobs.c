@@ -388,7 +388,8 @@ void jobs_stop(struct jobs *jobs, int64_t limit_us, void (*fn)(void *owner))
     timer_start(&jobs->stop_timer, limit_us);
     for (struct run *run = jobs->runs; run != NULL; run = next) {
         next = run->next;
-        if (run->state == RUN_READY || run->state == RUN_TOKEN || run->state == RUN_HELD)
+        if (run->state == RUN_READY || run->state == RUN_LOADING || run->state == RUN_TOKEN ||
+            run->state == RUN_HELD)
             run_leave(run);
     }
     jobs_fill_soon(jobs);

@@ -45,6 +45,7 @@ struct api {
 // X(identifier, name, sentence)
 #define RUN_STATES(X)                                                       \
     X(READY, "ready", "leased, and waits for a place among those at work")  \
+    X(LOADING, "loading", "its large parameters are read")                  \
     X(STORING, "storing", "its record is stored before the next operation") \
     X(TOKEN, "token", "waits for its API's token")                          \
     X(HELD, "held", "waits a moment for its API's rate, or the checker")    \

@@ -49,7 +49,8 @@ static enum status_code open_file(struct payload *p, struct status *st)
 static void measure_text(struct payload *p)
 {
     const char *text = p->op->payload.base64;
-    for (size_t i = 0; i < p->op->payload.base64_length; i++)
+    p->text_length = (size_t)p->op->payload.base64_values;
+    for (size_t i = 0; p->op->payload.base64_values == 0 && i < p->op->payload.base64_length; i++)
         p->text_length += counts(text[i]);
 }
 

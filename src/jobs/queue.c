@@ -378,6 +378,8 @@ void queue_forget(struct queue *queue, const void *owner)
     list_forget(&queue->locks.waiting, owner);
     list_forget(&queue->locks.flight, owner);
     list_forget(&queue->locks.done, owner);
+    list_forget(&queue->loads.waiting, owner);
+    list_forget(&queue->loads.flight, owner);
     list_forget(&queue->enqueues, owner);
     list_forget(&queue->outbox.asked, owner);
 }
@@ -387,6 +389,7 @@ static void free_queue(void *object)
     struct queue *queue = object;
     saves_free(queue);
     locks_free(queue);
+    loads_free(queue);
     leases_free(queue);
     claim_free(queue);
     enqueues_free(queue);

@@ -13,8 +13,12 @@
 // How long a claim waits after others got ahead of it.
 #define CONTENTION_US (20 * US_PER_MS)
 
+// The parameters where they are small: of many jobs, and compressed as they may be, they come in
+// one turn of the loop.
 #define COLUMNS                                                                         \
-    "id, action, params::text, state, step, attempt, failures, lease_losses, lease,"    \
+    "id, action, CASE WHEN pg_column_size(params) <= 16384"                             \
+    " AND octet_length(params::text) <= 65536 THEN params::text END,"                   \
+    " octet_length(data), state, step, attempt, failures, lease_losses, lease,"         \
     " (date_part('epoch', created_at) * 1000000)::bigint,"                              \
     " (date_part('epoch', first_run_at) * 1000000)::bigint, idempotency_key, trace_id," \
     " remote_id, progress::text, cancel_requested,"                                     \
@@ -25,6 +29,7 @@ enum {
     OUT_ID,
     OUT_ACTION,
     OUT_PARAMS,
+    OUT_DATA_LENGTH,
     OUT_STATE,
     OUT_STEP,
     OUT_ATTEMPT,
@@ -101,6 +106,7 @@ static struct job *read_job(const struct pg_result *result, int row)
     job->action = owned(result, row, OUT_ACTION);
     job->params = owned(result, row, OUT_PARAMS);
     job->params_length = (size_t)pg_result_length(result, row, OUT_PARAMS);
+    job->data.length = (size_t)whole(result, row, OUT_DATA_LENGTH);              // of NULL 0
     (void)!job_state_parse(pg_result_text(result, row, OUT_STATE), &job->state); // by its CHECK
     snprintf(job->step, sizeof(job->step), "%s", pg_result_text(result, row, OUT_STEP));
     job->attempt = (unsigned)whole(result, row, OUT_ATTEMPT);

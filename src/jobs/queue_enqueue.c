@@ -32,7 +32,7 @@ static const char jobs_sql[] =
     " ON CONFLICT (id) DO NOTHING RETURNING id)"
     " SELECT (SELECT count(*) FROM i), (SELECT string_agg('\"' || s.id || '\"', ', ' ORDER BY s.n)"
     " FROM s JOIN cxsink.jobs j ON j.id = s.id WHERE $1::text = 'config'"
-    " AND (j.action, j.params) IS DISTINCT FROM (s.action, s.params::jsonb))";
+    " AND (j.action, cxsink.job_params(j)) IS DISTINCT FROM (s.action, s.params::jsonb))";
 
 // Those of the configuration follow it; of the others the first one stays.
 static const char schedules_sql[] =

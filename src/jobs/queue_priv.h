@@ -93,8 +93,8 @@ struct part {
 };
 
 extern const struct part part_listen, part_save, part_lock, part_beat, part_recover, part_claim,
-    part_notified, part_outbox, part_enqueue, part_give_back, part_takeover, part_schedules,
-    part_retention, part_counts;
+    part_load, part_notified, part_outbox, part_enqueue, part_give_back, part_takeover,
+    part_schedules, part_retention, part_counts;
 
 struct group {
     const struct part **steps; // by statement; NULL: of no part
@@ -171,6 +171,9 @@ struct queue {
         struct list waiting, flight, done;
         struct item *answered; // the last one of `flight`
     } locks;
+    struct {
+        struct list waiting, flight; // at most one in flight
+    } loads;
     struct list enqueues; // the first may be in flight
     struct {
         struct list asked;                // at most one
@@ -238,7 +241,8 @@ void leases_free(struct queue *queue);
 // Cancel requests are looked for now.
 void leases_beat_soon(struct queue *queue);
 
-// --- queue_save.c, queue_enqueue.c, queue_claim.c, queue_outbox.c, queue_upkeep.c ---
+// --- queue_save.c, queue_enqueue.c, queue_claim.c, queue_load.c, queue_outbox.c, queue_upkeep.c
+// ---
 void saves_free(struct queue *queue);
 void enqueues_free(struct queue *queue);
 void claim_free(struct queue *queue);
@@ -250,5 +254,6 @@ void outbox_free(struct queue *queue);
 void upkeep_start(struct queue *queue);
 void upkeep_free(struct queue *queue);
 void locks_free(struct queue *queue);
+void loads_free(struct queue *queue);
 
 #endif

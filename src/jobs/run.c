@@ -52,8 +52,10 @@ struct run *run_find(const struct jobs *jobs, const char *id)
 
 const struct kind_context *run_context(struct run *run, struct kind_context *context)
 {
-    *context = (struct kind_context){
-        .action = run->action, .params = &run->params, .wall_us = loop_wall_us(run->jobs->loop)};
+    *context = (struct kind_context){.action = run->action,
+                                     .params = &run->params,
+                                     .wall_us = loop_wall_us(run->jobs->loop),
+                                     .data = run->job->data.length > 0 ? &run->job->data : NULL};
     return context;
 }
 
@@ -160,8 +162,7 @@ static bool check_params(struct run *run)
     struct kind_context context;
     if (run->job->step[0] != '\0')
         return true;
-    submission_check_params(run->action, &run->params, run_context(run, &context)->wall_us,
-                            &faults);
+    submission_check_params(run_context(run, &context), &faults);
     bool ok = faults.count == 0;
     if (!ok)
         fail_with_faults(run, &faults);
@@ -183,10 +184,8 @@ void run_begin(struct jobs *jobs, struct job *job)
     jobs_fill_soon(jobs);
 }
 
-void run_start(struct run *run)
+static void begin(struct run *run)
 {
-    run->counted = true;
-    run->jobs->at_work++;
     if (!tape_parse(&run->params, run->job->params, run->job->params_length)) {
         buf_printf(&run->op.result, "{\"message\":\"the parameters are no JSON: %s\"}",
                    run->params.error_message);
@@ -204,6 +203,27 @@ void run_start(struct run *run)
         cancel_now(run);
     else
         run_step(run);
+}
+
+static void on_loaded(void *owner, enum status_code code)
+{
+    struct run *run = owner;
+    if (code != STATUS_OK)
+        run_drop(run);
+    else if (run->state == RUN_LOADING)
+        begin(run);
+}
+
+void run_start(struct run *run)
+{
+    run->counted = true;
+    run->jobs->at_work++;
+    if (!job_is_partial(run->job)) {
+        begin(run);
+        return;
+    }
+    run_set_state(run, RUN_LOADING);
+    queue_load(run->jobs->queue, run->job, on_loaded, run);
 }
 
 // --- operations ---
@@ -366,7 +386,8 @@ void run_cancel(struct run *run)
 {
     run->cancel = run->job->cancel_requested = true;
     switch (run->state) {
-    case RUN_READY:   // taken up when it begins
+    case RUN_READY: // taken up when it begins
+    case RUN_LOADING:
     case RUN_STORING: // when the database has answered
     case RUN_LOCKING:
     case RUN_ENDING: // what is decided is decided; the next lease takes it up

@@ -81,7 +81,8 @@ static void read_params(struct reading *r, const struct tape *tape, uint32_t obj
     hand_on(r, r->tape_prefix, &own);
     tape_init(&params, 0);
     if (tape_parse(&params, text.data, text.len)) {
-        submission_check_params(action, &params, 0, &own);
+        const struct kind_context context = {.action = action, .params = &params};
+        submission_check_params(&context, &own);
         hand_on_checks(r, &own, lookup_member(tape, object, "code_file") != TAPE_NONE, told);
     }
     s->params = mem_strdup(buf_text(&text));
@@ -110,13 +111,13 @@ static void read_job(struct reading *r, const struct tape *tape, uint32_t object
         submission_deinit(&s);
 }
 
-void submission_check_params(const struct config_action *action, const struct tape *params,
-                             int64_t wall_us, struct job_faults *faults)
+void submission_check_params(const struct kind_context *context, struct job_faults *faults)
 {
-    const struct job_kind *kind = job_kind(action->kind);
-    struct kind_context context = {action, params, wall_us};
-    check_known(params, 0, kind->members, submission_common, faults);
-    kind->check(&context, faults);
+    const struct job_kind *kind = job_kind(context->action->kind);
+    check_known(context->params, 0, kind->members, submission_common, faults);
+    if (context->data != NULL && kind != &job_kind_execute)
+        job_faults_add(faults, "/data", "unknown member \"data\"");
+    kind->check(context, faults);
 }
 
 // --- one text ------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../../../src/jobs/base64_text_priv.h"
+#include "jobs/base64_text.h"
 #include "core/base64.h"
 
 #include <string.h>
@@ -54,6 +54,29 @@ static void every_byte(void **state)
     }
 }
 
+// Cut anywhere it is the same.
+static void in_pieces(void **state)
+{
+    static const char *const texts[] = {
+        "QUJD\r\nQUJDQUJDQUJDQUJDQUJD\nQQ==", "QUJDQUJDQUJDQUJDQUI=\n",   "QUJDQUJDQUJDQUJDQ",
+        "QUJDQUJDQUJDQUJDQ=Q=QUJDQUJD",       "QUJDQUJD*UJDQUJDQUJDQUJD", "QQ==="};
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        size_t length = strlen(texts[i]);
+        uint64_t bytes, whole_bytes;
+        size_t offset;
+        bool good = base64_text_check(texts[i], length, &whole_bytes, &offset);
+        for (size_t cut = 0; cut <= length; cut++) {
+            struct base64_text scan = {0};
+            base64_text_add(&scan, texts[i], cut);
+            base64_text_add(&scan, texts[i] + cut, length - cut);
+            assert_int_equal(base64_text_end(&scan, &bytes), good);
+            assert_int_equal(bytes, whole_bytes);
+            assert_int_equal(scan.at, offset);
+        }
+    }
+}
+
 static void cases(void **state)
 {
     static const struct {
@@ -92,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_encoder_writes),
         cmocka_unit_test(every_byte),
+        cmocka_unit_test(in_pieces),
         cmocka_unit_test(cases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

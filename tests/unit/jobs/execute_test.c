@@ -107,6 +107,55 @@ static void the_request_of_base64(void **state)
     assert_int_equal(op->held.len, 0); // taken from the parameters, not copied
 }
 
+// Large data do not stand in the parameters.
+static struct job_data apart(const char *text)
+{
+    struct job_data data = {
+        .length = strlen(text), .have = strlen(text), .text = (char *)(uintptr_t)text};
+    base64_text_add(&data.scan, text, data.length);
+    return data;
+}
+
+static void the_request_of_data_apart(void **state)
+{
+    struct drive *d =
+        begin(state, "{'encoding': 'base64', 'content_type': 'application/octet-stream'}");
+    struct job_data data = apart("AA\r\nECAw");
+    d->context.data = &data;
+    struct job_op *op = drive_sends(d, "POST", SEND_PATH);
+    sends_body(op, "{'inputs':{'binaryPayload':{'value':'AAECAw==','contentType':"
+                   "'application/octet-stream'},'metadata':{}}}");
+    assert_int_equal(op->held.len, 0);
+    drive_http(d, 202, "{'executionId': 'x-1'}");
+    drive_ends(d, JOB_OP_SUCCEED,
+               "{'executionId':'x-1','status':null,'message':null,'requestId':'" KEY
+               "','mimeType':'application/octet-stream','originalSize':4,'encodedSize':8}");
+}
+
+static void checks_of_data_apart(void **state)
+{
+    static const struct {
+        const char *data, *params, *pointer, *words;
+    } cases[] = {
+        {"AAECAw", "{'encoding': 'base64', 'content_type': 'text/csv'}", NULL, NULL},
+        {"AAE*Aw", "{'encoding': 'base64', 'content_type': 'text/csv'}", "/data", "offset 3"},
+        {"AAECA", "{'encoding': 'base64', 'content_type': 'text/csv'}", "/data", "group of four"},
+        {"AAECAwQ=", "{'encoding': 'base64', 'content_type': 'text/csv'}", "/data", "5 bytes"},
+        {"AAEC", "{'encoding': 'base64', 'content_type': 'image/png'}", "/content_type", "begin"},
+        {"AAEC", "{'content_type': 'text/csv'}", "/encoding", "missing"},
+        {"AAEC", "{'file': '/x', 'encoding': 'base64', 'content_type': 'text/csv'}", "/data",
+         "already"},
+    };
+    struct config_action action = plain();
+    (void)state;
+    action.max_bytes = 4;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct job_data data = apart(cases[i].data);
+        check_with(&job_kind_execute, &(struct kind_context){.action = &action, .data = &data},
+                   cases[i].params, cases[i].pointer, cases[i].words);
+    }
+}
+
 // Queued by SQL, it may have line ends, escapes, and no padding.
 static void base64_with_escapes(void **state)
 {
@@ -415,6 +464,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_files(the_request_of_a_file),
         with_files(the_request_of_base64),
+        with_files(the_request_of_data_apart),
+        cmocka_unit_test(checks_of_data_apart),
         with_files(base64_with_escapes),
         with_files(the_path_of_the_action),
         with_files(accepted),

@@ -53,7 +53,7 @@ static inline void drive_begin(struct drive *d, const struct job_kind *kind, con
     d->params_text = quoted(params);
     tape_init(&d->params, 0);
     assert_true(tape_parse(&d->params, d->params_text, strlen(d->params_text)));
-    d->context = (struct kind_context){&d->action, &d->params, START};
+    d->context = (struct kind_context){&d->action, &d->params, START, NULL};
     d->job = mem_zalloc(sizeof(*d->job));
     d->job->id = mem_strdup("job-1");
     d->job->action = mem_strdup("the-action");
@@ -227,13 +227,14 @@ static inline void drive_notifies(struct drive *d, enum job_state state, const c
 }
 
 // Exactly one fault, or none (`pointer` NULL).
-static inline void check_one(const struct job_kind *kind, const struct config_action *action,
-                             const char *params, const char *pointer, const char *fragment)
+static inline void check_with(const struct job_kind *kind, const struct kind_context *given,
+                              const char *params, const char *pointer, const char *fragment)
 {
     char *text = quoted(params);
     struct tape tape;
     struct job_faults faults = {0};
-    struct kind_context context = {action, &tape, START};
+    struct kind_context context = *given;
+    context.params = &tape;
     tape_init(&tape, 0);
     assert_true(tape_parse(&tape, text, strlen(text)));
     kind->check(&context, &faults);
@@ -249,6 +250,13 @@ static inline void check_one(const struct job_kind *kind, const struct config_ac
     job_faults_free(&faults);
     tape_deinit(&tape);
     free(text);
+}
+
+static inline void check_one(const struct job_kind *kind, const struct config_action *action,
+                             const char *params, const char *pointer, const char *fragment)
+{
+    const struct kind_context context = {action, NULL, START, NULL};
+    check_with(kind, &context, params, pointer, fragment);
 }
 
 #endif

@@ -520,7 +520,7 @@ static void all_faults_at_once(void **state)
     struct config_action a = plain();
     struct tape tape;
     struct job_faults faults = {0};
-    struct kind_context context = {&a, &tape, START};
+    struct kind_context context = {&a, &tape, START, NULL};
     (void)state;
     tape_init(&tape, 0);
     assert_true(tape_parse(&tape, text, strlen(text)));

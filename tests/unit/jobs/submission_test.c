@@ -427,10 +427,17 @@ static void parameters_alone(void **state)
     (void)state;
     tape_init(&tape, 0);
     assert_true(tape_parse(&tape, text, strlen(text)));
-    submission_check_params(&actions[0], &tape, 0, &faults);
+    const struct kind_context context = {.action = &actions[0], .params = &tape};
+    submission_check_params(&context, &faults);
     assert_int_equal(faults.count, 2);
     assert_string_equal(faults.items[0].pointer, "/id");
     assert_string_equal(faults.items[1].pointer, "/every");
+    // Data that SQL brought to a kind that has none.
+    const struct job_data data = {.length = 1};
+    const struct kind_context with_data = {.action = &actions[0], .params = &tape, .data = &data};
+    submission_check_params(&with_data, &faults);
+    assert_int_equal(faults.count, 5);
+    assert_string_equal(faults.items[4].pointer, "/data");
     tape_deinit(&tape);
 }
 
