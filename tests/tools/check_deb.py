@@ -223,6 +223,8 @@ CONFIG = {
                     "idempotency_key": "/idempotencyKey", "attributes": "/attributes"},
         "key": ["idempotency_key"], "update": ["timestamp", "attributes"], "newest_by": "timestamp"}},
     "postgres": {"dsn": "host=/nonexistent dbname=none"}, "admin": {"listen": "127.0.0.1:0"}}
+ACME = {"state_dir": "/var/lib/cxsink/acme", "runtime_dir": "/run/cxsink/acme"}
+OF_ACME = ("-c", "/etc/cxsink/acme.json")
 
 
 class Installed:
@@ -235,9 +237,9 @@ class Installed:
         for path in (*packages.values(), *newer.values()):
             shutil.copy(path, tree.path / "root" / path.name)
 
-    def install(self, packages):
+    def install(self, packages, *options):
         names = [f"/root/{packages[name].name}" for name in ("cxsink", "cxsink-jscheck", "cxsink-sim")]
-        return self.tree.run(*APT, "--allow-downgrades", *names)
+        return self.tree.run(*APT, *options, *names)
 
     def stat(self, path):
         return self.tree.run("stat", "-c", "%a %U:%G", path).stdout.strip()
@@ -291,7 +293,7 @@ def check_by_hand(it):
         while [ ! -s /tmp/port ]; do sleep 0.1; done
         sed -i "s/19555/$(cat /tmp/port)/g" /etc/cxsink/hand.json
         CREDENTIALS_DIRECTORY=/etc/cxsink; export CREDENTIALS_DIRECTORY
-        runuser -u cxsink -- cxsink run -c /etc/cxsink/hand.json >/tmp/hand.log 2>&1 & daemon=$!
+        setpriv --reuid=cxsink --regid=cxsink --init-groups cxsink run -c /etc/cxsink/hand.json >/tmp/hand.log 2>&1 & daemon=$!
         n=0
         until cxsink status --runtime-dir /tmp/hand | grep -qE '^spool +[1-9][0-9]{2,} events'; do
             n=$((n + 1)); [ $n -lt 300 ] || { cat /tmp/hand.log; exit 1; }; sleep 0.1
@@ -302,11 +304,11 @@ def check_by_hand(it):
     it.expect(it.spooled() >= 100, "the spool keeps what was received")
 
 
-def start_sim(it):
+def start_sim(it, name):
     """Under systemd, too; its port."""
-    it.tree.shell("rm -f /tmp/port; systemd-run -q --unit=sim cxsink-sim --listen 127.0.0.1:0 --port-file /tmp/port"
-                  " --rate 200 --client-id demo --client-secret demo-secret")
-    return until(lambda: it.tree.shell("cat /tmp/port", code=None).stdout.strip(), "the simulator listens")
+    it.tree.run("systemd-run", "-q", f"--unit=sim-{name}", "cxsink-sim", "--listen", "127.0.0.1:0", "--port-file",
+                f"/tmp/{name}.port", "--rate", "200", "--client-id", "demo", "--client-secret", "demo-secret")
+    return until(lambda: it.tree.run("cat", f"/tmp/{name}.port", code=None).stdout.strip(), "the simulator listens")
 
 
 def properties(it, unit):
@@ -316,19 +318,19 @@ def properties(it, unit):
 
 def check_services(it):
     """Both units under systemd in their sandbox, reload, restart after a kill, no loop after a fault."""
-    port = start_sim(it)
-    it.configure("cxsink", port)
-    it.configure("acme", port, state_dir="/var/lib/cxsink/acme", runtime_dir="/run/cxsink/acme")
+    it.configure("cxsink", start_sim(it, "cxsink"))
+    it.configure("acme", start_sim(it, "acme"), **ACME)
     for unit in ("cxsink", "cxsink@"):
         drop_in = it.tree.path / f"etc/systemd/system/{unit}.service.d"
         drop_in.mkdir(parents=True, exist_ok=True)
         (drop_in / "secret.conf").write_text("[Service]\nLoadCredential=secret:/etc/cxsink/secret\n")
     (it.tree.path / "etc/cxsink/secret").chmod(0o600)
     it.tree.run("systemctl", "daemon-reload")
+    before = it.spooled()
     it.tree.run("systemctl", "enable", "--now", "cxsink", "cxsink@acme")
-    before = it.status()["spool"]["events"]
     until(lambda: it.status()["spool"]["events"] > before, "events of now are spooled behind those of before")
-    it.tree.run("runuser", "-u", "cxsink", "--", "cxsink", "status", "-c", "/etc/cxsink/acme.json", "--ready", code=1)
+    until(lambda: it.status(*OF_ACME)["spool"]["events"] > 0, "the instance has its own")
+    it.tree.run("runuser", "-u", "cxsink", "--", "cxsink", "status", *OF_ACME, "--ready", code=1)
     it.tree.run("systemctl", "reload", "cxsink", "cxsink@acme")
     it.expect("config.reload" in it.tree.run("journalctl", "-u", "cxsink").stdout, "the reload was taken")
     it.tree.run("systemctl", "kill", "-s", "KILL", "cxsink")
@@ -364,8 +366,8 @@ def check_upgrade(it):
     pids = {unit: properties(it, unit)["MainPID"] for unit in ("cxsink", "cxsink@acme")}
     config = (it.tree.path / "etc/cxsink/cxsink.json").read_text()
     spooled = it.status()["spool"]["events"]
-    it.install(it.newer)
-    for unit, arguments in (("cxsink", ()), ("cxsink@acme", ("-c", "/etc/cxsink/acme.json"))):
+    it.install(it.newer, "-o", "Dpkg::Options::=--force-confold")
+    for unit, arguments in (("cxsink", ()), ("cxsink@acme", OF_ACME)):
         until(lambda u=unit: properties(it, u)["MainPID"] not in (pids[u], "0"), f"{unit} is restarted")
         it.expect(it.status(*arguments)["version"] == NEW_VERSION, f"{unit} is the new version")
     it.expect((it.tree.path / "etc/cxsink/cxsink.json").read_text() == config, "the configuration is as it was")
@@ -401,11 +403,10 @@ def check_delivery(it, spooled):
     it.tree.shell("pg_lsclusters -h | grep -q main || pg_createcluster $(ls /usr/lib/postgresql) main;"
                   " systemctl daemon-reload; pg_ctlcluster $(ls /usr/lib/postgresql) main start;"
                   " runuser -u postgres -- createuser cxsink; runuser -u postgres -- createdb -O cxsink events")
-    for name in ("cxsink", "acme"):
-        places = {} if name == "cxsink" else {"state_dir": "/var/lib/cxsink/acme", "runtime_dir": "/run/cxsink/acme"}
+    for name, places in (("cxsink", {}), ("acme", ACME)):
         it.configure(name, 9, postgres={"dsn": "host=/var/run/postgresql dbname=events"}, **places)
     it.tree.run("systemctl", "start", "cxsink", "cxsink@acme")
-    for arguments in ((), ("-c", "/etc/cxsink/acme.json")):
+    for arguments in ((), OF_ACME):
         until(lambda a=arguments: it.status(*a)["spool"]["events"] == 0, "the spool is delivered")
     told = it.status()["database"]
     delivered = told["inserted"] + told["updated"] + told["unchanged"]
