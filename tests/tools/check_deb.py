@@ -15,6 +15,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -75,12 +76,13 @@ class Tree:
         self.path = pathlib.Path(path)
         self.suite = suite
         self.init = None  # of a systemd that runs in it
+        self.policy = None  # a file that keeps packages from starting services
 
     def prepare(self):
         shutil.copy("/etc/resolv.conf", self.path / "etc/resolv.conf")
-        policy = self.path / "usr/sbin/policy-rc.d"
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
+        self.policy = self.path / "usr/sbin/policy-rc.d"
+        self.policy.write_text("#!/bin/sh\nexit 101\n")
+        self.policy.chmod(0o755)
 
     def run(self, *command, code=0, **options):
         """In the tree: on its own, or beside its systemd where one runs."""
@@ -102,7 +104,8 @@ class Tree:
 
     @contextlib.contextmanager
     def booted(self):
-        """With systemd as the first process of the tree."""
+        """With systemd as the first process of the tree, and packages that start and stop services."""
+        self.policy.unlink()
         host = subprocess.Popen(["unshare", "-fpmCu", "--kill-child", "--propagation", "private", "sh", "-c", BOOT,
                                  "sh", str(self.path)], env=CLEAN_ENVIRONMENT)
         try:
@@ -332,7 +335,7 @@ def check_services(it):
     until(lambda: it.status(*OF_ACME)["spool"]["events"] > 0, "the instance has its own")
     it.tree.run("runuser", "-u", "cxsink", "--", "cxsink", "status", *OF_ACME, "--ready", code=1)
     it.tree.run("systemctl", "reload", "cxsink", "cxsink@acme")
-    it.expect("config.reload" in it.tree.run("journalctl", "-u", "cxsink").stdout, "the reload was taken")
+    until(lambda: "config.reload" in it.tree.run("journalctl", "-u", "cxsink").stdout, "the reload is taken")
     it.tree.run("systemctl", "kill", "-s", "KILL", "cxsink")
     until(lambda: (p := properties(it, "cxsink"))["ActiveState"] == "active" and p["NRestarts"] == "1",
           "started again after a kill")
@@ -382,7 +385,7 @@ def check_removal(it):
               ["inactive", "inactive"], "the services are stopped")
     it.expect(not it.here("/usr/bin/cxsink") and it.here("/etc/cxsink/cxsink.json"), "the configuration stays")
     done = it.tree.run("apt-get", "purge", "-y", "-q", "cxsink")
-    it.expect("kept /var/lib/cxsink" in done.stdout + done.stderr, done.stderr)
+    it.expect("kept /var/lib/cxsink" in done.stdout + done.stderr, f"it says what it kept: {done}")
     it.expect(it.here("/var/lib/cxsink/spool") and not it.here("/etc/cxsink/cxsink.json"), "state stays, settings go")
     it.install(it.packages)
     spooled = it.spooled()
@@ -399,12 +402,21 @@ def check_removal(it):
 
 def check_delivery(it, spooled):
     """A database at last: all is delivered, and a purge need not ask."""
-    it.tree.run(*APT, "postgresql", environment={"LANG": "C.UTF-8"})
-    it.tree.shell("pg_lsclusters -h | grep -q main || pg_createcluster $(ls /usr/lib/postgresql) main;"
-                  " systemctl daemon-reload; pg_ctlcluster $(ls /usr/lib/postgresql) main start;"
-                  " runuser -u postgres -- createuser cxsink; runuser -u postgres -- createdb -O cxsink events")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (it.tree.path / "etc/postgresql-common").mkdir()
+    (it.tree.path / "etc/postgresql-common/createcluster.conf").write_text("create_main_cluster = false\n")
+    it.tree.run(*APT, "postgresql")
+    it.tree.shell(f"""
+        version=$(ls /usr/lib/postgresql)
+        pg_createcluster -p {port} --locale=C.UTF-8 -o listen_addresses= $version main
+        systemctl daemon-reload
+        systemctl start postgresql@$version-main
+        runuser -u postgres -- createuser -p {port} cxsink
+        runuser -u postgres -- createdb -p {port} -O cxsink events""")
     for name, places in (("cxsink", {}), ("acme", ACME)):
-        it.configure(name, 9, postgres={"dsn": "host=/var/run/postgresql dbname=events"}, **places)
+        it.configure(name, 9, postgres={"dsn": f"host=/var/run/postgresql port={port} dbname=events"}, **places)
     it.tree.run("systemctl", "start", "cxsink", "cxsink@acme")
     for arguments in ((), OF_ACME):
         until(lambda a=arguments: it.status(*a)["spool"]["events"] == 0, "the spool is delivered")
