@@ -41,7 +41,8 @@ cli := ask audit_open check check_connect check_database check_machine check_ser
        database dead dead_filter dead_purge dead_replay dead_show \
        jobs jobs_change jobs_dry_run jobs_list jobs_queue jobs_show \
        jobs_submit jobs_wait load load_position load_progress main migrate \
-       options run spool status status_show status_text status_watch validate validate_files validate_inputs validate_jobs validate_lines \
+       names options run spool status status_show status_text status_watch \
+       validate validate_files validate_inputs validate_jobs validate_lines \
        validate_progress validate_tell
 sim := control effects event http main rest server tokens
 jscheck := confine main self_test syntax

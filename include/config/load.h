@@ -167,6 +167,10 @@ void config_free(struct config **config);
 // Both results are the caller's. False, with the faults, when even that cannot be told.
 bool config_load_dirs(const char *path, char **state_dir_r, char **runtime_dir_r,
                       struct config_faults *faults_r);
+// The names in a section, "streams" or "jobs.actions", a line each, in their order. Neither values
+// nor secrets are looked at. False, with the fault, when the file cannot be read or is no JSON.
+bool config_list_names(const char *path, const char *section, struct buf *names_r,
+                       struct config_faults *faults_r);
 // Adds a fault (used by config_load and by owners that check further: schemas, mappings).
 void config_faults_add(struct config_faults *faults, unsigned line, const char *pointer,
                        const char *format, ...) __attribute__((format(printf, 4, 5)));

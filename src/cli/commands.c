@@ -15,5 +15,6 @@ const struct cli_command cli_commands[] = {
     {"dead", cli_dead, "lists, shows, replays and deletes dead letters"},
     {"jobs", cli_jobs, "queues, shows, cancels and retries REST jobs"},
     {"spool", cli_spool, "looks into a spool"},
+    {"names", cli_names, "the names that the configuration gives to streams and other entries"},
 };
 const size_t cli_commands_count = sizeof(cli_commands) / sizeof(cli_commands[0]);

@@ -31,14 +31,23 @@ static char *directory_of(const char *path)
     return dir;
 }
 
+static const char *open_remedy(enum status_code code)
+{
+    if (code == STATUS_NOT_FOUND)
+        return "; name the configuration with -c FILE, or in the environment variable "
+               "CXSINK_CONFIG";
+    return code == STATUS_DENIED ? "; let this user read it" : "";
+}
+
 static bool parse_file(const char *path, struct document *doc, struct config_faults *faults)
 {
     struct buf text = {0};
     struct status st;
     // All the room that reading may ask for, at once: growing would leave copies of secrets behind.
     buf_grow(&text, FILE_MAX + 4 * 65536);
-    if (fsio_read_file(path, FILE_MAX, &text, &st) != STATUS_OK) {
-        config_faults_add(faults, 0, "", "%s", st.detail);
+    enum status_code code = fsio_read_file(path, FILE_MAX, &text, &st);
+    if (code != STATUS_OK) {
+        config_faults_add(faults, 0, "", "%s%s", st.detail, open_remedy(code));
         mem_wipe(text.data, text.len);
         buf_deinit(&text);
         return false;
@@ -84,6 +93,29 @@ bool config_load_dirs(const char *path, char **state_dir_r, char **runtime_dir_r
     }
     config_free(&config);
     return known;
+}
+
+bool config_list_names(const char *path, const char *section, struct buf *names_r,
+                       struct config_faults *faults_r)
+{
+    struct document doc = {0};
+    *faults_r = (struct config_faults){0};
+    bool parsed = parse_file(path, &doc, faults_r);
+    const struct doc_node *node = parsed ? doc.root : NULL;
+    while (node != NULL && *section != '\0') {
+        size_t length = strcspn(section, ".");
+        char *name = mem_strndup(section, length);
+        node = doc_member(node, name);
+        free(name);
+        section += length;
+        section += *section == '.';
+    }
+    for (node = node != NULL ? node->first : NULL; node != NULL; node = node->next) {
+        if (node->name != NULL)
+            buf_printf(names_r, "%s\n", node->name);
+    }
+    document_deinit(&doc);
+    return parsed;
 }
 
 // --- lines ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ build="$compile $helper"
 demo="$compile postgresql openssl curl python3 python3-psycopg2 util-linux procps"
 check="$demo $helper libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout
        python3-aiohttp python3-yaml python3-hypercorn python3-websockets prometheus pgbouncer systemd valgrind strace git
-       libjson-c-dev chromium"
+       libjson-c-dev chromium mandoc zsh"
 fuzz="$compile libjson-c-dev clang libclang-rt-dev"
 bench="$demo nodejs npm"
 deb="$build build-essential debhelper po-debconf dpkg-dev"

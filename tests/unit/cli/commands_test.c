@@ -160,6 +160,9 @@ static void wrong_usage(void **state)
         {cli_jobs, "jobs show", "show takes one id"},
         {cli_jobs, "jobs cancel", "cancel what?"},
         {cli_jobs, "jobs retry 1 --all", "not both"},
+        {cli_names, "names", "one of streams, tables"},
+        {cli_names, "names flowers", "one of streams, tables"},
+        {cli_names, "names streams tables", "one of streams, tables"},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -199,6 +202,19 @@ static void no_configuration(void **state)
     wrote(f->err, f->config);
     assert_int_equal(run(f, cli_jobs, "jobs list -c CONFIG"), EXIT_CONFIG);
     wrote(f->err, f->config);
+    assert_int_equal(run(f, cli_names, "names streams -c CONFIG"), EXIT_CONFIG);
+    wrote(f->err, "No such file or directory; name the configuration with -c FILE");
+}
+
+static void names(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(run(f, cli_names, "names streams -c CONFIG"), EXIT_DONE);
+    wrote(f->out, "main\n");
+    assert_int_equal(run(f, cli_names, "names tables -c CONFIG"), EXIT_DONE);
+    wrote(f->out, "t\n");
+    assert_int_equal(run(f, cli_names, "names actions -c CONFIG"), EXIT_DONE);
+    assert_int_equal(ftell(f->out), 0);
 }
 
 // --- check ---
@@ -274,6 +290,7 @@ int main(void)
         TEST(wrong_usage),
         TEST(help),
         TEST(no_configuration),
+        TEST(names),
         TEST(check_of_what_is_well),
         TEST(check_of_jobs),
         TEST(check_tells_every_fault),

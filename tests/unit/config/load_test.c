@@ -514,6 +514,35 @@ static void directories_of_what_is_no_configuration(void **state)
     assert_null(runtime_dir);
 }
 
+static void expect_names(struct fixture *f, const char *section, const char *names)
+{
+    struct buf found = {0};
+    assert_true(config_list_names(f->path, section, &found, &f->faults));
+    assert_int_equal(f->faults.count, 0);
+    assert_string_equal(buf_text(&found), names);
+    buf_deinit(&found);
+}
+
+// Of a configuration that could not be loaded, too.
+static void names_of_a_section(void **state)
+{
+    struct fixture *f = *state;
+    struct buf found = {0};
+    char *text = quoted("{'streams': {'b': {'url': {'env': 'NOT_SET'}}, 'a': 1}, 'tables': [2], "
+                        "'jobs': {'actions': {'x': {}}}, 'auth': 'none'}");
+    write_bytes(f->path, text, strlen(text));
+    free(text);
+    expect_names(f, "streams", "b\na\n");
+    expect_names(f, "jobs.actions", "x\n");
+    expect_names(f, "jobs.apis", "");
+    expect_names(f, "tables", "");
+    expect_names(f, "auth", "");
+    write_bytes(f->path, "{", 1);
+    assert_false(config_list_names(f->path, "streams", &found, &f->faults));
+    assert_int_equal(f->faults.count, 1);
+    assert_int_equal(found.len, 0);
+}
+
 static void faults_that_are_found_later_get_their_lines(void **state)
 {
     struct fixture *f = *state;
@@ -581,6 +610,7 @@ int main(void)
         with_files(secrets_are_wiped),
         with_files(directories_are_known_without_the_secrets),
         with_files(directories_of_what_is_no_configuration),
+        with_files(names_of_a_section),
         with_files(faults_that_are_found_later_get_their_lines),
         with_files(names_what_needs_a_restart),
     };
