@@ -64,6 +64,10 @@ struct pg_settings {
     int64_t answer_timeout_us;
 };
 
+// Whether a DSN can be used at all, completed from the environment and service file: nothing is
+// looked up or connected. The detail repeats nothing of the text, which may hold a password.
+enum status_code pg_dsn_check(const char *dsn, struct status *st) STATUS_MUST_CHECK;
+
 // Starts to connect at once; callbacks never come before this call returns. Strings are copied.
 struct pg_conn *pg_conn_open(struct loop *loop, struct resolver *resolver,
                              const struct pg_settings *settings,

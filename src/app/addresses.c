@@ -2,6 +2,7 @@
 #include "app/addresses.h"
 
 #include "core/mem.h"
+#include "pg/conn.h"
 #include "stream/url.h"
 
 #include <stdlib.h>
@@ -17,4 +18,7 @@ void addresses_check(const struct config *config, struct config_faults *faults)
         config_faults_add(faults, 0, pointer, "%s", st.detail);
         free(pointer);
     }
+    struct status st = {0};
+    if (pg_dsn_check(config->postgres.dsn, &st) != STATUS_OK)
+        config_faults_add(faults, 0, "/postgres/dsn", "%s", st.detail);
 }

@@ -206,17 +206,31 @@ static void give_up(struct load *l, int code)
     loop_stop(l->loop);
 }
 
+// Once an outage: it tries again by itself.
+static void tell_down(struct load *l, const struct status *trouble)
+{
+    if (l->told_down)
+        return;
+    l->told_down = true;
+    load_clear_progress(l);
+    fprintf(stderr, "cxsink load: %s; trying again for at most %d s\n", trouble->detail,
+            (int)(DATABASE_PATIENCE_US / US_PER_S));
+}
+
 static void on_state(void *owner, enum sink_state from, enum sink_state to, const struct status *st)
 {
     struct load *l = owner;
     (void)from;
-    (void)st;
     if (to == SINK_BLOCKED)
         give_up(l, EXIT_CONFIG);
-    if (to == SINK_READY)
+    if (to == SINK_READY) {
         timer_stop(&l->patience);
-    else if (!timer_running(&l->patience))
+        l->told_down = false;
+    } else if (!timer_running(&l->patience)) {
         timer_start(&l->patience, DATABASE_PATIENCE_US);
+    }
+    if (to == SINK_DOWN)
+        tell_down(l, st);
 }
 
 static void on_patience_over(void *owner)

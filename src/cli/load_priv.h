@@ -33,6 +33,7 @@ struct load {
     bool drained;   // every line was pushed
     bool stopping;  // asked to stop
     bool failed;    // the input could not be read to its end
+    bool told_down; // that the database is away
     uint64_t rejected;
     // machinery
     struct loop *loop;

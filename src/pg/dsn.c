@@ -3,6 +3,7 @@
 
 #include "core/buf.h"
 #include "core/mem.h"
+#include "pg/conn.h"
 
 #include <arpa/inet.h>
 #include <limits.h>
@@ -424,6 +425,15 @@ enum status_code dsn_parse(const struct dsn_settings *settings, struct dsn **dsn
         return STATUS_OK;
     dsn_free(&dsn);
     return STATUS_INVALID;
+}
+
+enum status_code pg_dsn_check(const char *text, struct status *st)
+{
+    struct dsn *dsn = NULL;
+    enum status_code code =
+        dsn_parse(&(struct dsn_settings){.text = text, .application_name = "cxsink"}, &dsn, st);
+    dsn_free(&dsn);
+    return code;
 }
 
 void dsn_free(struct dsn **pointer)

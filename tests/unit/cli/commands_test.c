@@ -260,9 +260,10 @@ static void check_tells_every_fault(void **state)
                           "'a': {'url': 'ws://h/', 'table': 't', 'schema': 'nowhere.json'},\n"
                           "'b': {'url': 'ws://h%20/', 'table': 't'},\n"
                           "'c': {'url': 'wss://h/', 'table': 't', 'tls': {'ca_file': 'no.pem'}}\n"
-                          "}, " TABLES "}");
+                          "}, " TABLES ",\n'postgres': {'dsn': 'nonsense'}}");
     assert_int_equal(run(f, cli_check, "check -c CONFIG"), EXIT_CONFIG);
     wrote(f->err, "cxsink.json:2: /streams/a/schema: ");
+    wrote(f->err, "cxsink.json:6: /postgres/dsn: the PostgreSQL DSN cannot be parsed");
     wrote(f->err, "cxsink.json:3: /streams/b/url: ");
     wrote(f->err, "cxsink.json:4: /streams/c/tls");
     assert_int_equal(run(f, cli_check, "check -c CONFIG --json"), EXIT_CONFIG);

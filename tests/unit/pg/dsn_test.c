@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pg/conn.h"
 #include "pg/dsn_priv.h"
 
 static struct dsn *parse(const char *text)
@@ -19,6 +20,7 @@ static struct dsn *parse(const char *text)
         .text = text, .application_name = "cxsink", .answer_timeout_us = 35000000};
     if (dsn_parse(&settings, &dsn, &st) != STATUS_OK)
         fail_msg("%s: %s", text, st.detail);
+    assert_int_equal(pg_dsn_check(text, &st), STATUS_OK);
     return dsn;
 }
 
@@ -32,6 +34,9 @@ static void refuse(const char *text, const char *word)
     if (strstr(st.detail, word) == NULL)
         fail_msg("%s", st.detail);
     assert_null(strstr(st.detail, "sesame"));
+    st = (struct status){0};
+    assert_int_equal(pg_dsn_check(text, &st), STATUS_INVALID);
+    assert_non_null(strstr(st.detail, word));
 }
 
 // What libpq was handed for a keyword; "" when nothing. The text is static.
