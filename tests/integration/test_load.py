@@ -225,6 +225,12 @@ def test_no_database(loads):
         out, err = finish(process, 1)
         accepted.close()
     assert "hunter2" not in out + err and "run it again" in out
+    loads.config["postgres"]["dsn"] = "host=127.0.0.1 port=1"
+    loads.write()
+    process = loads.start(file)
+    assert re.search(r"127\.0\.0\.1.*; trying again for at most 30 s$", process.stderr.readline().strip())
+    process.send_signal(signal.SIGINT)
+    finish(process, 1)
     loads.config["postgres"]["dsn"] = loads.database.dsn
     loads.write()
     loads.run("migrate")

@@ -77,6 +77,33 @@ def test_example_of_the_page_is_a_configuration(build, tmp_path):
     assert "all is well" in run(build / "cxsink", "check", "-c", tmp_path / "cxsink.json", env={**os.environ, **secrets})
 
 
+def literals_of_sources():
+    """The string literals of the sources, neighbours joined."""
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "src").glob("*/*.c")))
+    text += "\n".join(path.read_text() for path in sorted((ROOT / "include").glob("*/*.h")))
+    return re.sub(r'"\s*(?:FOR_A_DBA|PRIVATE_CA|POSITION_FILE)?\s*"', "", text).replace('\\"', '"')
+
+
+def test_troubleshooting_has_the_words_of_the_program():
+    """The first column of its tables is what one searches for: each part of it between what differs is in the sources."""
+    page = (ROOT / "config" / "troubleshooting.md").read_text()
+    words = literals_of_sources()
+    rows = [row.split(" | ")[0] for row in re.findall(r"^\| (.*) \|$", page, re.M)]
+    quoted = [quote for row in rows for quote in re.findall(r"`([^`]+)`", row)]
+    assert len(quoted) > 50
+    for quote in quoted:
+        for part in re.split(r'…|\d|"|\b(?:KEYWORD|COLUMN|SQLSTATE|token|backoff|down|blocked)\b', quote):
+            part = part.strip(" :,();")
+            found = part in words or part.removeprefix("json.").removeprefix("schema.") in words
+            assert len(part) < 6 or found, f"{part!r} of `{quote}` is not in the sources"
+
+
+def test_links_between_the_pages_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "config").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
 # --- completion ---
 
 def complete_bash(build, line, cwd=None):
