@@ -47,6 +47,15 @@ static bool is_unmigrated(const struct pg_error *error)
     return strcmp(error->sqlstate, "42P01") == 0 || strcmp(error->sqlstate, "3F000") == 0;
 }
 
+// What a person can do about it; "": nothing that is known.
+static const char *remedy_of(const struct database *db)
+{
+    if (is_unmigrated(&db->error))
+        return "run `cxsink migrate` first";
+    bool refused = db->conn == NULL || strcmp(db->error.sqlstate, "42501") == 0;
+    return refused ? pg_remedy(db->error.sqlstate) : "";
+}
+
 static bool wait_done(struct database *db, const char *command)
 {
     while (!db->done && !db->interrupted)
@@ -55,9 +64,10 @@ static bool wait_done(struct database *db, const char *command)
         return true;
     if (command == NULL || db->interrupted)
         return false;
-    fprintf(stderr, "cxsink %s: PostgreSQL: %s%s%s%s%s\n", command, db->error.message,
+    const char *remedy = remedy_of(db);
+    fprintf(stderr, "cxsink %s: PostgreSQL: %s%s%s%s%s%s\n", command, db->error.message,
             db->error.sqlstate[0] ? " (" : "", db->error.sqlstate, db->error.sqlstate[0] ? ")" : "",
-            is_unmigrated(&db->error) ? "; run `cxsink migrate` first" : "");
+            remedy[0] ? "; " : "", remedy);
     return false;
 }
 

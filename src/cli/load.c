@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "database.h"
+#include "pg/conn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -201,7 +202,8 @@ static void give_up(struct load *l, int code)
 {
     const struct status *trouble = sink_trouble(l->sink);
     load_clear_progress(l);
-    fprintf(stderr, "cxsink load: %s\n", trouble != NULL ? trouble->detail : "no database");
+    fprintf(stderr, "cxsink load: %s%s%s\n", trouble != NULL ? trouble->detail : "no database",
+            code == EXIT_NO_SERVER ? "; " : "", code == EXIT_NO_SERVER ? pg_remedy("") : "");
     l->exit_code = code;
     loop_stop(l->loop);
 }

@@ -139,14 +139,18 @@ static void print_json(const struct migrate_outcome *outcome)
     buf_deinit(&out);
 }
 
+static void print_failure(const struct session *s)
+{
+    const struct migrate_outcome *outcome = &s->outcome;
+    bool no_session = outcome->code == STATUS_UNAVAILABLE && !s->connected;
+    fprintf(stderr, "cxsink migrate: %s%s%s%s%s%s\n", outcome->detail,
+            outcome->sqlstate[0] != '\0' ? " (SQLSTATE " : "", outcome->sqlstate,
+            outcome->sqlstate[0] != '\0' ? ")" : "", no_session ? "; " : "",
+            no_session ? pg_remedy(outcome->sqlstate) : "");
+}
+
 static void print_text(const struct migrate_outcome *outcome)
 {
-    if (outcome->code != STATUS_OK) {
-        fprintf(stderr, "cxsink migrate: %s%s%s%s\n", outcome->detail,
-                outcome->sqlstate[0] != '\0' ? " (SQLSTATE " : "", outcome->sqlstate,
-                outcome->sqlstate[0] != '\0' ? ")" : "");
-        return;
-    }
     if (outcome->applied > 0)
         printf("database schema brought to version %u by %u migration%s\n", outcome->version,
                outcome->applied, outcome->applied == 1 ? "" : "s");
@@ -175,6 +179,8 @@ static int run_command(const char *path, bool json)
     config_free(&config);
     if (json)
         print_json(&session.outcome);
+    else if (session.outcome.code != STATUS_OK)
+        print_failure(&session);
     else
         print_text(&session.outcome);
     return exit_code(&session);

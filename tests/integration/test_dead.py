@@ -316,7 +316,7 @@ def test_exit_codes(letters, workdir):
     letters.config["postgres"]["dsn"] = "host=127.0.0.1 port=1 user=nobody password=hunter2"
     letters.write()
     done = letters.run("dead", "list", code=69)
-    assert "hunter2" not in done.stderr and done.stderr
+    assert "hunter2" not in done.stderr and "; check host and port of postgres.dsn" in done.stderr
     letters.config["streams"]["main"]["max_mesage"] = "1MiB"
     letters.write()
     assert "max_message" in letters.run("dead", "list", code=78).stderr

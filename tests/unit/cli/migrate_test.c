@@ -139,7 +139,7 @@ static void test_configuration_faults(void **state)
     (void)state;
     char dsn[256];
     assert_int_equal(MIGRATE(target(dsn, "absent", ""), NULL), EXIT_CONFIG);
-    assert_printed("3D000");
+    assert_printed("(SQLSTATE 3D000); create the database");
     assert_int_equal(run("", (char *[]){"migrate", "-c", "/nowhere/cxsink.json", NULL}),
                      EXIT_CONFIG);
 }
@@ -151,7 +151,7 @@ static void test_no_server(void **state)
     snprintf(dsn, sizeof(dsn), "host=127.0.0.1 port=%d user=u password=sesame-sesame",
              pg_server_free_port());
     assert_int_equal(MIGRATE(dsn, NULL), EXIT_NO_SERVER);
-    assert_printed("refused");
+    assert_printed("refused; check host and port of postgres.dsn");
     assert_null(strstr(printed(), "sesame"));
 }
 
