@@ -50,4 +50,15 @@ int cli_options_read(const struct cli_options *options, int argc, char **argv, v
 const char *cli_options_misplaced(const struct cli_options *options, const void *target,
                                   unsigned verb);
 
+struct option;
+
+// Tells what is wrong with an option, with the nearest known one: `returned` is the '?' or ':' of
+// getopt_long(3), which was called with opterr 0 and a list of letters that begins with ':'.
+// Returns EXIT_WRONG_USAGE.
+int cli_option_fault(const char *command, const struct option *longs, char *const *argv,
+                     int returned);
+// " (did you mean "x"?)" or the like for a name that is none of those considered, or ""; in `room`.
+struct suggest;
+const char *cli_suggestion(struct suggest *names, char *room, size_t size);
+
 #endif

@@ -6,6 +6,7 @@
 #include "cli/common.h"
 #include "cli/load_priv.h"
 #include "cli/options.h"
+#include "config/suggest.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "database.h"
@@ -396,6 +397,18 @@ static size_t find_stream(const struct config *config, const char *name)
     return CONFIG_NONE;
 }
 
+static void tell_no_stream(const struct config *config, const char *name)
+{
+    char suggestion[512];
+    struct suggest names;
+    suggest_init(&names, name);
+    for (size_t i = 0; i < config->n_streams; i++)
+        suggest_consider(&names, config->streams[i].name);
+    fprintf(stderr, "cxsink load: the configuration has no stream \"%s\"%s\n", name,
+            cli_suggestion(&names, suggestion, sizeof(suggestion)));
+    suggest_deinit(&names);
+}
+
 static int load(const char *path, const char *stream, char **files, bool restart)
 {
     struct config_faults faults = {0};
@@ -406,7 +419,7 @@ static int load(const char *path, const char *stream, char **files, bool restart
     config_faults_locate(cli_config_path(path), &faults);
     cli_print_faults(cli_config_path(path), &faults, false);
     if (schemas != NULL && (common.stream = find_stream(config, stream)) == CONFIG_NONE) {
-        fprintf(stderr, "cxsink load: the configuration has no stream \"%s\"\n", stream);
+        tell_no_stream(config, stream);
     } else if (schemas != NULL) {
         common.config = config;
         common.schemas = schemas;

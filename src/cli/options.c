@@ -3,6 +3,7 @@
 
 #include "app/daemon.h"
 #include "cli/common.h"
+#include "config/suggest.h"
 #include "config/units.h"
 #include "core/mem.h"
 
@@ -62,13 +63,47 @@ static const struct cli_option *find(const struct cli_options *options, int retu
     return NULL;
 }
 
+const char *cli_suggestion(struct suggest *names, char *room, size_t size)
+{
+    const char *sentence = suggest_sentence(names);
+    snprintf(room, size, "%s%s%s", sentence[0] != '\0' ? " (" : "", sentence,
+             sentence[0] != '\0' ? ")" : "");
+    return room;
+}
+
+static int unknown_option(const char *command, const struct option *longs, const char *word)
+{
+    char suggestion[512];
+    struct suggest names;
+    suggest_init(&names, word + strspn(word, "-"));
+    for (const struct option *o = longs; o->name != NULL; o++)
+        suggest_consider(&names, o->name);
+    int code = cli_usage_error(command, "unknown option \"%s\"%s", word,
+                               cli_suggestion(&names, suggestion, sizeof(suggestion)));
+    suggest_deinit(&names);
+    return code;
+}
+
+int cli_option_fault(const char *command, const struct option *longs, char *const *argv,
+                     int returned)
+{
+    const char *word = argv[optind - 1];
+    bool is_long = strncmp(word, "--", 2) == 0;
+    char letter[] = {'-', (char)optopt, '\0'};
+    if (returned == ':')
+        return cli_usage_error(command, "%s needs a value", is_long ? word : letter);
+    if (optopt == 0)
+        return unknown_option(command, longs, word);
+    if (is_long && strchr(word, '=') != NULL)
+        return cli_usage_error(command, "%.*s takes no value", (int)strcspn(word, "="), word);
+    return cli_usage_error(command, "unknown option \"%s\"", letter);
+}
+
 static int take(const struct cli_options *options, int returned, void *target)
 {
     const struct cli_option *option = find(options, returned);
     if (option != NULL)
         return store(options, option, target);
-    if (returned != 'h')
-        return cli_usage_error(options->command, "wrong option");
     fputs(options->help, stdout);
     return EXIT_DONE;
 }
@@ -80,7 +115,8 @@ int cli_options_read(const struct cli_options *options, int argc, char **argv, v
     int code = CLI_GO_ON;
     int returned;
     optind = 0; // from the beginning, also a second time
-    buf_append_text(&letters, "h");
+    opterr = 0;
+    buf_append_text(&letters, ":h");
     for (size_t i = 0; i < options->n; i++) {
         const struct cli_option *o = &options->list[i];
         int argument = o->type == CLI_FLAG ? no_argument : required_argument;
@@ -91,7 +127,9 @@ int cli_options_read(const struct cli_options *options, int argc, char **argv, v
     longs[options->n] = (struct option){"help", no_argument, NULL, 'h'};
     while (code == CLI_GO_ON &&
            (returned = getopt_long(argc, argv, buf_text(&letters), longs, NULL)) != -1)
-        code = take(options, returned, target);
+        code = returned == '?' || returned == ':'
+                   ? cli_option_fault(options->command, longs, argv, returned)
+                   : take(options, returned, target);
     buf_deinit(&letters);
     free(longs);
     if (code == CLI_GO_ON && !options->arguments && optind < argc)

@@ -5,6 +5,7 @@
 
 #include "app/daemon.h"
 #include "cli/common.h"
+#include "cli/options.h"
 #include "cli/validate_priv.h"
 #include "config/units.h"
 #include "core/mem.h"
@@ -187,7 +188,7 @@ static int take_ref(const char *option, const char *value, bool is_tree,
 }
 
 // -1: go on; else the exit code.
-static int take_option(int option, struct validate_request *request)
+static int take_option(int option, char **argv, struct validate_request *request)
 {
     switch (option) {
     case 's':
@@ -226,7 +227,7 @@ static int take_option(int option, struct validate_request *request)
         fputs(help, stdout);
         return EXIT_DONE;
     default:
-        return cli_usage_error("validate", "wrong option");
+        return cli_option_fault("validate", options, argv, option);
     }
 }
 
@@ -235,8 +236,9 @@ static int run(struct validate_request *request, int argc, char **argv)
     int option;
 
     optind = 0; // from the beginning, also a second time
-    while ((option = getopt_long(argc, argv, "s:c:qj:h", options, NULL)) != -1) {
-        int code = take_option(option, request);
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":s:c:qj:h", options, NULL)) != -1) {
+        int code = take_option(option, argv, request);
         if (code >= 0)
             return code;
     }

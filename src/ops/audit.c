@@ -66,7 +66,8 @@ static int open_file(const char *path, struct status *st)
     int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         bool denied = errno == EACCES || errno == EPERM || errno == EROFS;
-        status_set_errno(st, denied ? STATUS_DENIED : STATUS_IO, errno, "cannot open %s", path);
+        status_set_errno(st, denied ? STATUS_DENIED : STATUS_IO, errno, "cannot open %s%s", path,
+                         denied ? "; give it and its directory to this user" : "");
     } else if (fstat(fd, &info) == 0) {
         give_to_owner(path, fd, &info);
     }

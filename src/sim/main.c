@@ -219,8 +219,10 @@ static bool write_port(const struct sim *sim)
 static int serve(struct sim *sim)
 {
     if (!sim_listen(sim)) {
-        fprintf(stderr, "cxsink-sim: cannot listen on %s port %u\n", sim->settings.host,
-                sim->settings.port);
+        fprintf(stderr, "cxsink-sim: cannot listen on %s port %u: is it free, and this user's%s?\n",
+                sim->settings.host, sim->settings.port,
+                sim->settings.cert ? "; are certificate and key PEM, and do they belong together"
+                                   : "");
         return 69;
     }
     timer_init(&sim->pace, sim->loop, "pace", on_pace, sim);

@@ -86,7 +86,7 @@ def ticket(**more):
     (("list", "--stats", "--limit", "3"), "--stats goes"), (("list", "--schedules", "--action", "x"), "no filters"),
     (("show",), "one id"), (("show", "a", "b"), "one id"), (("show", "a", "--wait"), "--wait does not"),
     (("cancel",), "cancel what"), (("cancel", "a", "--all"), "not both"), (("retry", "a", "--limit", "1"), "not both"),
-    (("retry",), "retry what"), (("list", "--colour"), "wrong option"),
+    (("retry",), "retry what"), (("list", "--colour"), "unknown option"),
 ])
 def test_wrong_usage(offline, args, says):
     done = offline.jobs(*args, code=64)

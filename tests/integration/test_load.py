@@ -247,7 +247,7 @@ def test_exit_codes(loads):
     assert "--help" in loads.run("load", "--stream", "main", code=64).stderr
     assert "--help" in loads.run("load", "--stream", "main", "--fast", file, code=64).stderr
     assert "usage: cxsink load" in loads.run("load", "--help").stdout
-    assert '"other"' in loads.run("load", "--stream", "other", file, code=78).stderr
+    assert 'no stream "mian" (did you mean "main"?)' in loads.run("load", "--stream", "mian", file, code=78).stderr
     assert "none.ndjson" in loads.load(loads.home / "none.ndjson", file, code=1).stderr
     assert "a directory" in loads.load(loads.home, code=1).stderr
     assert loads.database.count() == 0

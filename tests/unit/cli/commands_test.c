@@ -121,15 +121,15 @@ static void wrong_usage(void **state)
         command_fn command;
         const char *line, *said;
     } cases[] = {
-        {cli_run, "run --nonsense", "wrong option"},
-        {cli_run, "run -c", "wrong option"},
+        {cli_run, "run --nonsense", "unknown option"},
+        {cli_run, "run -c", "-c needs a value"},
         {cli_run, "run now", "takes no argument \"now\""},
-        {cli_check, "check --nonsense", "wrong option"},
+        {cli_check, "check --conect", "unknown option \"--conect\" (did you mean \"connect\"?)"},
         {cli_check, "check file", "takes no argument \"file\""},
-        {cli_load, "load --nonsense", "wrong option"},
+        {cli_load, "load --nonsense", "unknown option"},
         {cli_load, "load file", "--stream NAME is missing"},
         {cli_load, "load --stream main", "no file is named"},
-        {cli_dead, "dead --nonsense", "wrong option"},
+        {cli_dead, "dead --nonsense", "unknown option"},
         {cli_dead, "dead", "list, show, replay or purge?"},
         {cli_dead, "dead bury", "no such thing as \"bury\""},
         {cli_dead, "dead show", "show takes one id"},

@@ -86,9 +86,13 @@ static void test_faults(void **state)
         {"--count 9999999999999999", "--count takes"},
         {"--duration 5", "--duration takes a duration"},
         {"--duration 0s", "--duration takes a duration"},
-        {"--nothing", "wrong option"},
-        {"--text", "wrong option"},
-        {"-x", "wrong option"},
+        {"--nothing",
+         "unknown option \"--nothing\" (known here: flag, text, count, duration, help)"},
+        {"--cuont 7", "unknown option \"--cuont\" (did you mean \"count\"?)"},
+        {"--flag=yes", "--flag takes no value"},
+        {"-t", "-t needs a value"},
+        {"--text", "--text needs a value"},
+        {"-x", "unknown option \"-x\";"},
     };
     struct target t;
     char said[512];

@@ -504,9 +504,9 @@ static void test_usage(void **state)
     assert_int_equal(run(f, NULL), 64);
     assert_non_null(strstr(f->err, "--schema FILE is needed"));
     assert_int_equal(run(f, "--nonsense", NULL), 64);
-    assert_non_null(strstr(f->err, "'--nonsense'"));
+    assert_non_null(strstr(f->err, "unknown option \"--nonsense\""));
     assert_int_equal(run(f, "--schema", NULL), 64);
-    assert_non_null(strstr(f->err, "'--schema' requires an argument"));
+    assert_non_null(strstr(f->err, "--schema needs a value"));
     assert_int_equal(run(f, "--formats", "maybe", NULL), 64);
     assert_non_null(strstr(f->err, "--formats is assert or annotate, not \"maybe\""));
     assert_int_equal(run(f, "--draft", "3", NULL), 64);
