@@ -287,7 +287,7 @@ installed = \
   $(foreach f,$(wildcard config/completion/*.bash),0644:$f:$(share)/bash-completion/completions/$(basename $(notdir $f))) \
   $(foreach f,$(wildcard config/completion/_*),0644:$f:$(share)/zsh/site-functions/$(notdir $f)) \
   $(foreach f,$(wildcard config/completion/*.fish),0644:$f:$(share)/fish/vendor_completions.d/$(notdir $f)) \
-  $(foreach f,$(wildcard config/*.json config/*.md config/jobs/* config/schemas/*),0644:$f:$(share)/cxsink/$(f:config/%=%))
+  $(foreach f,$(wildcard config/*.json config/*.md config/alerts.*.yml config/jobs/* config/schemas/*),0644:$f:$(share)/cxsink/$(f:config/%=%))
 
 # The units name where the programs will be, and systemd 253 and later waits for the end of a reload.
 reload := $(shell pkg-config --exists 'libsystemd >= 253' && echo '-e /^ExecReload=/d -e s/^Type=.*/Type=notify-reload/')

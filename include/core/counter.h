@@ -43,6 +43,8 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
     X(SPOOL_EVENTS, GAUGE, none, "cxsink_spool_events", NULL, NULL,                             \
       "Events in the spool that are not yet committed to PostgreSQL")                           \
     X(SPOOL_BYTES, GAUGE, none, "cxsink_spool_bytes", NULL, NULL, "Bytes of the spool's files") \
+    X(SPOOL_MAX_BYTES, GAUGE, none, "cxsink_spool_max_bytes", NULL, NULL,                       \
+      "Bytes that the spool may hold: spool.max_bytes")                                         \
     X(SPOOL_OLDEST, GAUGE, none, "cxsink_spool_oldest_seconds", NULL, NULL,                     \
       "Age of the oldest event that is not yet committed")                                      \
     X(PG_CONNECTIONS, GAUGE, none, "cxsink_pg_connections", "state", NULL,                      \

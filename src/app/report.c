@@ -299,6 +299,7 @@ void report_metrics(void *owner, struct buf *out)
     spool_stat(d->spool, &stats);
     metric_set(metric_series(METRIC_SPOOL_EVENTS, NULL, NULL), (double)stats.events);
     metric_set(metric_series(METRIC_SPOOL_BYTES, NULL, NULL), (double)stats.bytes);
+    metric_set(metric_series(METRIC_SPOOL_MAX_BYTES, NULL, NULL), (double)stats.max_bytes);
     metric_set(metric_series(METRIC_SPOOL_OLDEST, NULL, NULL), oldest_seconds(d, &stats));
     for (size_t i = 0; i < d->n_tokens; i++)
         metric_set(d->tokens[i]->expiry, (double)token_expires_us(d->tokens[i]->token) / 1e6);

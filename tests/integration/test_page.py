@@ -4,13 +4,14 @@ import asyncio
 import json
 import os
 import pathlib
+import subprocess
 import threading
 
 import aiohttp
 import pytest
 
 from support import browser as browsers
-from support import daemon, farside, tenant as tenants, wait
+from support import daemon, farside, postgres, tenant as tenants, wait
 
 if not browsers.PROGRAM:
     pytest.skip("no chromium here", allow_module_level=True)
@@ -96,6 +97,14 @@ def test_a_day_of_it(browser, own_cluster, far, make_daemon):
     assert "json.syntax" in page.text("#rejects") and "onerror" not in page.run("document.body.innerHTML")
     page.wait("document.querySelector('.plot .line.one').getAttribute('d').length > 20", what="the chart has a line")
     assert page.text("#tokens").count("cxone") >= 1 and "daemon.started" in page.text("#audit")
+    farside.enqueue(postgres.Database(own_cluster, "page"), "ticket", {"inputs": {"customerId": "c-1"}})
+    page.wait("document.querySelector('#actions tbody td:nth-child(2)')?.innerText === '1'", what="a job is done")
+    assert "succeeded" in page.text("#job-states") and figures(page, "apis")["Breaker"] == "closed"
+    done = subprocess.run(["promtool", "check", "metrics"], input=d.get("/metrics")[1], capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"cxsink_job_seconds_count", "cxsink_jobs", "cxsink_breaker_state", "cxsink_jobs_finished_total"} <= {
+        name.split("{")[0] for name in d.metrics()}
     for width, scheme in ((1280, "light"), (1280, "dark"), (320, "light"), (320, "dark")):
         page.look(width, 900, scheme, motion="reduce")
         assert overflow(page) <= 0, (width, scheme)

@@ -159,8 +159,11 @@ export class Chart {
       last = sample.at;
     }
     const floor = this.y(0).toFixed(1);
-    const path = pieces.map((p) => "M" + p.map((xy) => xy.join(" ")).join("L") + (p.length === 1 ? "h0" : ""));
-    const area = pieces.map((p) => `M${p[0][0]} ${floor}L${p.map((xy) => xy.join(" ")).join("L")}L${p.at(-1)[0]} ${floor}Z`);
+    const joined = (piece) => piece.map((xy) => xy.join(" ")).join("L");
+    const dot = ([[x, y]]) => `M${x - 1.5} ${y}a1.5 1.5 0 1 0 3 0a1.5 1.5 0 1 0 -3 0`;
+    const path = pieces.map((piece) => piece.length === 1 ? dot(piece) : "M" + joined(piece));
+    const area = pieces.map((piece) => piece.length === 1 ? "" :
+      `M${piece[0][0]} ${floor}L${joined(piece)}L${piece.at(-1)[0]} ${floor}Z`);
     return [path.join(""), area.join("")];
   }
 

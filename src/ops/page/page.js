@@ -51,7 +51,7 @@ function lost(reason) {
 }
 
 function login(wrong) {
-  by("data").hidden = by("headline").hidden = true;
+  by("data").hidden = by("headline").hidden = by("links").hidden = true;
   by("login").hidden = false;
   say(by("login-error"), wrong ? "This token is wrong." : "");
   linked("wait", "waiting for the token");

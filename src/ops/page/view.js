@@ -28,15 +28,19 @@ function lately(state, column, n) {
 
 // --- the headline ---
 
+function describeStored(state, now) {
+  const events = lately(state, "committed", 10);
+  const sample = state.history.seconds.findLast((s) => s.p99 !== null && s.at > now / 1000 - 60);
+  const rated = `${rate(events.length ? events.sum / events.length : 0)} events a second stored`;
+  return sample && events.sum ? [rated, `99 % of them within ${duration(sample.p99)}`] : [rated];
+}
+
 function describe(state, now) {
   const { status } = state;
   const live = status.streams.filter((s) => s.connected).length;
-  const events = lately(state, "committed", 10);
-  const sample = events.sum && state.history.seconds.findLast((s) => s.p99 !== null && s.at > now / 1000 - 60);
-  const parts = [`${live} of ${status.streams.length} ${status.streams.length === 1 ? "stream" : "streams"} connected`,
-    `${rate(events.length ? events.sum / events.length : 0)} events a second stored`];
-  if (sample) parts.push(`99 % of them within ${duration(sample.p99)}`);
-  if (status.spool.events > 1000 || status.database.state !== "ready") parts.push(`${count(status.spool.events)} wait in the spool`);
+  const parts = [`${live} of ${status.streams.length} ${status.streams.length === 1 ? "stream" : "streams"} connected`];
+  if (status.database.state === "ready") parts.push(...describeStored(state, now));
+  if (status.spool.events > 1000 || status.database.state !== "ready") parts.push(`${count(status.spool.events)} events wait in the spool`);
   return parts.join(", ") + ".";
 }
 
@@ -98,7 +102,8 @@ function showDatabase(d) {
     ["Updated", count(d.updated)],
     ["Unchanged (older versions)", count(d.unchanged)],
     ["Dead letters", count(d.dead_letters)],
-    ["Batches, tried again", `${count(d.batches)}, ${count(d.retries)}`],
+    ["Batches", count(d.batches)],
+    ["Batches tried again", count(d.retries)],
   ]);
 }
 
