@@ -2,13 +2,17 @@
 #include "ops/metrics.h"
 
 #include "core/counter.h"
+#include "core/mem.h"
 
-#include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#define DESCRIPTORS_MAX 65536
 
 static void append_number(struct buf *out, double value)
 {
@@ -102,11 +106,19 @@ struct process_value {
 };
 
 // Not from /proc/self/fd, which a process that may not be dumped cannot read without being root.
+// One poll() tells of all numbers which are none.
 static double count_descriptors(rlim_t limit)
 {
+    size_t n = limit < DESCRIPTORS_MAX ? (size_t)limit : DESCRIPTORS_MAX;
+    struct pollfd *fds = mem_zalloc(n * sizeof(*fds));
     double count = 0;
-    for (int fd = 0; (rlim_t)fd < limit && fd < 65536; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
+    for (size_t i = 0; i < n; i++)
+        fds[i].fd = (int)i;
+    if (poll(fds, n, 0) >= 0) {
+        for (size_t i = 0; i < n; i++)
+            count += (fds[i].revents & POLLNVAL) == 0;
+    }
+    free(fds);
     return count;
 }
 

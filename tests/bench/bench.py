@@ -3,10 +3,12 @@
 """make bench: cxsink beside a Node service and beside what PostgreSQL itself can take, in one run on
 one machine, the simulator and PostgreSQL on the same cores.
 
-BENCH chooses parts (default: all): end node limit updates drain latency
+BENCH chooses parts (default: all but viewers): end node limit updates drain latency viewers
 BENCH_EVENTS (1,000,000), BENCH_NODE_EVENTS (30,000), BENCH_BACKLOG (BENCH_EVENTS), BENCH_RUNS (3: the
 median of so many runs of `end` and `limit`, in turn).
 """
+import asyncio
+import contextlib
 import json
 import os
 import pathlib
@@ -17,9 +19,12 @@ import sys
 import time
 import urllib.request
 
+import aiohttp
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 from support import daemon as daemons  # noqa: E402
+from support import http_peers as peers  # noqa: E402
 from support import postgres as postgreses  # noqa: E402
 from support import wait  # noqa: E402
 
@@ -98,19 +103,51 @@ def run_until(daemon, count, seconds=900):
     return time.monotonic() - began
 
 
-def stream_run(cluster, sim_options, events, truncate=True):
+class Viewers(peers.Threaded):
+    """Twenty open status pages, and a Prometheus that scrapes every second."""
+
+    def __init__(self, daemon):
+        self.url = f"http://127.0.0.1:{daemon.status()['admin_port']}"
+        self.snapshots = self.scrapes = 0
+
+    async def _start(self):
+        self._session = aiohttp.ClientSession()
+        sockets = [await self._session.ws_connect(self.url + "/api/live", max_msg_size=0) for _ in range(20)]
+        self._tasks = [asyncio.ensure_future(self._view(socket)) for socket in sockets]
+        self._tasks.append(asyncio.ensure_future(self._scrape()))
+
+    async def _stop(self):
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._session.close()
+
+    async def _view(self, socket):
+        while (await socket.receive()).type is aiohttp.WSMsgType.TEXT:
+            self.snapshots += 1
+
+    async def _scrape(self):
+        while True:
+            async with self._session.get(self.url + "/metrics") as answer:
+                await answer.read()
+            self.scrapes += 1
+            await asyncio.sleep(1)
+
+
+def stream_run(cluster, sim_options, events, truncate=True, viewed=False):
     """One whole run from the first frame to the last COMMIT."""
     with Sim("--count", events, "--paused", *sim_options) as sim:
         daemon = make_daemon(cluster, sim)
         if truncate:
             fresh(cluster)
         daemon.start().wait_ready()
-        before = cpu_seconds(daemon.process.pid)
-        began = time.monotonic()
-        sim.post("/sim/set?paused=0")
-        run_until(daemon, events)
-        took = time.monotonic() - began
-        cpu = cpu_seconds(daemon.process.pid) - before
+        with Viewers(daemon) if viewed else contextlib.nullcontext():
+            before = cpu_seconds(daemon.process.pid)
+            began = time.monotonic()
+            sim.post("/sim/set?paused=0")
+            run_until(daemon, events)
+            took = time.monotonic() - began
+            cpu = cpu_seconds(daemon.process.pid) - before
         peak = peak_mib(daemon.process.pid)
         daemon.stop()
     rows = cluster.query("select count(*) from cxone_events")[0][0]
@@ -220,6 +257,32 @@ def bench_drain(cluster):
     return result
 
 
+def bench_viewers(cluster):
+    """What it costs the events to be looked at: runs in turn, with and without; and the CPU time alone."""
+    plain, viewed = [], []
+    for _ in range(RUNS):
+        plain.append(stream_run(cluster, [], EVENTS))
+        viewed.append(stream_run(cluster, [], EVENTS, viewed=True))
+    results = [{key: median(runs, key) for key in runs[0]} for runs in (plain, viewed)]
+    show("g with nobody looking", results[0])
+    show("g with 20 status pages and /metrics every second", results[1])
+    print(f"g {'rate':24} {results[1]['rate'] / results[0]['rate']:8.3f}\n"
+          f"g {'CPU time an event':24} {results[1]['cpu_us'] / results[0]['cpu_us']:8.3f}", flush=True)
+    seconds, used = 20, []
+    with Sim("--paused") as sim:
+        daemon = make_daemon(cluster, sim)
+        daemon.start().wait_ready()
+        for context in (contextlib.nullcontext(), Viewers(daemon)):
+            with context:
+                time.sleep(1)  # the first snapshots, which are larger, are not part of it
+                before = cpu_seconds(daemon.process.pid)
+                time.sleep(seconds)  # the length of the measurement
+                used.append((cpu_seconds(daemon.process.pid) - before) / seconds)
+        print(f"g CPU of an idle daemon: {used[0]:.2%} of a core, looked at {used[1]:.2%} "
+              f"({context.snapshots} snapshots, {context.scrapes} scrapes)", flush=True)
+        daemon.stop()
+
+
 def quantile(before, after, q):
     """From the histogram cxsink_commit_latency_seconds, linear within a bucket."""
     buckets = []
@@ -282,6 +345,8 @@ def main():
             bench_updates(cluster)
         if "drain" in parts:
             bench_drain(cluster)
+        if "viewers" in parts:
+            bench_viewers(cluster)
         if "latency" in parts:
             bench_latency(cluster, 1000)
             if "a" in results:

@@ -12,7 +12,7 @@ check="$demo $helper libcmocka-dev python3-pytest python3-pytest-xdist python3-p
        python3-aiohttp python3-yaml python3-hypercorn python3-websockets prometheus pgbouncer systemd valgrind strace git
        libjson-c-dev chromium mandoc zsh"
 fuzz="$compile libjson-c-dev clang libclang-rt-dev"
-bench="$demo nodejs npm"
+bench="$demo nodejs npm python3-aiohttp"
 deb="$build build-essential debhelper po-debconf dpkg-dev"
 check_deb="debootstrap python3 util-linux"
 # The form of the sources is held to Debian 12's version alone (format.sh).
