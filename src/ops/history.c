@@ -144,14 +144,34 @@ void history_add(struct history *history, struct mono now, int64_t wall_us,
 
 // --- JSON ---
 
+// n / scale, a power of ten, without zeros at its end. There are some 23,000 figures in all of it:
+// printf() would hold the loop for milliseconds.
+static void append_scaled(struct buf *out, uint64_t n, uint64_t scale)
+{
+    char text[40];
+    char *at = text + sizeof(text);
+    bool shown = false;
+    for (; scale > 1; scale /= 10, n /= 10) {
+        shown = shown || n % 10 != 0;
+        if (shown)
+            *--at = (char)('0' + n % 10);
+    }
+    if (shown)
+        *--at = '.';
+    do
+        *--at = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    buf_append(out, at, (size_t)(text + sizeof(text) - at));
+}
+
 static void append_figure(struct buf *out, float value)
 {
-    if (value == 0)
-        buf_append(out, ",0", 2);
-    else if (isnan(value))
-        buf_append_text(out, ",null");
+    buf_append(out, ",", 1);
+    double scale = value >= 1000 ? 1 : value >= 1 ? 1e3 : 1e6;
+    if (isnan(value))
+        buf_append_text(out, "null");
     else
-        buf_printf(out, ",%.5g", (double)value);
+        append_scaled(out, (uint64_t)llrint(fmin((double)value, 1e18) * scale), (uint64_t)scale);
 }
 
 static void append_rows(struct buf *out, const char *name, const struct ring *ring, uint64_t *mark)
@@ -161,7 +181,8 @@ static void append_rows(struct buf *out, const char *name, const struct ring *ri
     buf_printf(out, ",\"%s\":[", name);
     for (uint64_t n = first; n < ring->count; n++) {
         const struct sample *sample = &ring->items[n % ring->size];
-        buf_printf(out, "%s[%.1f", n > first ? "," : "", (double)sample->at_us / 1e6);
+        buf_append_text(out, n > first ? ",[" : "[");
+        append_scaled(out, (uint64_t)sample->at_us / (US_PER_S / 10), 10);
         for (int i = 0; i < N_FIGURES; i++)
             append_figure(out, sample->figures[i]);
         buf_append(out, "]", 1);

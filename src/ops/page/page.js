@@ -42,6 +42,7 @@ function lost(reason) {
   document.body.classList.add("stale");
   const text = `No connection to cxsink since ${clock(lostAt)}, retrying`;
   linked("bad", "no connection");
+  by("headline").hidden = false;
   by("headline").dataset.level = "bad";
   say(by("headline-text"), text);
   say(by("headline-more"), reason || (state.status ? "What is shown below was so then." : ""));
