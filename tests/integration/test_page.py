@@ -181,6 +181,41 @@ def test_the_keyboard_is_enough(browser, database, tenant, make_daemon):
     page.close()
 
 
+CHART = """(async () => {
+    const { Chart } = await import('/chart.js');
+    const box = document.body.appendChild(document.createElement('div'));
+    const lines = [{column: 'a', name: 'a', kind: 'one', area: true}, {column: 'b', name: 'b', kind: 'two', peak: true},
+                   {column: 'c', name: 'c', kind: 'three', sparse: true}];
+    const chart = new Chart(box, {title: 't', lines, show: String, axis: String, least: 1});
+    const samples = [];
+    for (let i = 0; i < %d; i++) samples.push({at: 1e9 + i * %d, a: i %% 7, b: i === 30 ? 500 : 1, c: i === 40 ? 1 : 0});
+    samples.splice(%s);
+    chart.set(samples, '%s', samples.at(-1).at);
+    const told = [...box.querySelectorAll('.plot .line')].map((path) => path.getAttribute('d'));
+    box.remove();
+    return {told, top: chart.top};
+})()"""
+
+
+def test_charts(browser, database, tenant, make_daemon):
+    """One line where nothing is missing, pieces where something is; a peak stays in sight among more samples than
+    there is room for; of what is rare each one is a dot."""
+    d = make_daemon(daemon.config(database.dsn, tenant)).start().wait_ready()
+    page = open_page(browser, d, width=700)
+    for count, step, missing, length, pieces in ((900, 1, "0, 0", "seconds", 1), (1440, 60, "0, 0", "minutes", 1),
+                                                 (900, 1, "500, 40", "seconds", 2), (1440, 60, "700, 9", "minutes", 2),
+                                                 (100, 1, "0, 0", "seconds", 1), (2, 1, "0, 0", "seconds", 1)):
+        drawn = page.run(CHART % (count, step, missing, length))
+        a, b, c = drawn["told"]
+        assert a.count("M") == pieces and "NaN" not in a + b + c, (count, length, a[:200])
+        assert a.count("L") < 700, "more points than pixels"
+        if count >= 100:
+            assert drawn["top"] >= 500 and min(float(xy.split()[1]) for xy in b[1:].replace("M", "L").split("L")) < 60
+            assert c.count("a1.5") == 2  # one dot: two arcs
+    assert page.errors == []
+    page.close()
+
+
 def test_the_token(browser, database, tenant, make_daemon):
     """The page asks for it, takes the right one, keeps it for the tab alone; nothing is shown before."""
     d = make_daemon(daemon.config(database.dsn, tenant, admin={"token": TOKEN})).start().wait_ready()

@@ -3,11 +3,11 @@
 import { clock, make, mark, say } from "./text.js";
 
 const HEIGHT = 170, LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 20;
-// Seconds: how far back it goes, how little it shows of a daemon that just started, and how far two
-// samples are apart that no line joins.
+// Seconds: how far back it goes, how little it shows of a daemon that just started, from a sample to
+// the next, and how far more two are apart that no line joins.
 const RANGES = {
-  seconds: { span: 900, least: 120, gap: 15 },
-  minutes: { span: 86400, least: 3600, gap: 180 },
+  seconds: { span: 900, least: 120, step: 1, gap: 15 },
+  minutes: { span: 86400, least: 3600, step: 60, gap: 180 },
 };
 const TICKS = [15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200];
 const TICK_WIDTH = 85;
@@ -26,7 +26,7 @@ function step(top) {
 }
 
 export class Chart {
-  // lines: [{column, name, kind: "one" | "two" | "three", area, sparse}]; show(value) is its text, axis(value)
+  // lines: [{column, name, kind: "one" | "two" | "three", area, sparse, peak}]; show(value) is its text, axis(value)
   // a short one; least: what the axis reaches at least.
   constructor(box, { title, lines, show, axis, least }) {
     Object.assign(this, { title, lines, show, axis, least, samples: [], range: "seconds", cursor: null });
@@ -145,18 +145,33 @@ export class Chart {
     this.back.replaceChildren(...parts);
   }
 
+  // No more points than there is room for: the mean of those that share one, of a peak the most. They
+  // share it by the clock, so that a line does not tremble as it moves.
+  thin({ column, sparse, peak }) {
+    const length = Math.ceil(this.samples.length / ((this.width - LEFT - RIGHT) / 2)) * RANGES[this.range].step;
+    const groups = new Map();
+    for (const { at, [column]: value } of this.samples) {
+      if (value === null || value === undefined || (sparse && value === 0)) continue;
+      const slot = Math.floor(at / length);
+      if (!groups.has(slot)) groups.set(slot, { at, values: [] });
+      groups.get(slot).values.push(value);
+    }
+    const points = [...groups.values()].map(({ at, values }) => (
+      { at, value: peak ? Math.max(...values) : values.reduce((sum, v) => sum + v, 0) / values.length }));
+    return [points, length];
+  }
+
   // The line, and the area under it: pieces, since nothing is drawn over what is not known. A piece
   // of one sample is a dot. Of a sparse line nothing is drawn where it is zero.
-  trace({ column, sparse }) {
-    const { gap } = RANGES[this.range];
+  trace(line) {
+    const [points, length] = this.thin(line);
+    const gap = RANGES[this.range].gap + length;
     const pieces = [];
     let last = -Infinity;
-    for (const sample of this.samples) {
-      const value = sample[column];
-      if (value === null || value === undefined || (sparse && value === 0)) continue;
-      if (sample.at - last > gap) pieces.push([]);
-      pieces.at(-1).push([this.x(sample.at).toFixed(1), this.y(value).toFixed(1)]);
-      last = sample.at;
+    for (const { at, value } of points) {
+      if (at - last > gap) pieces.push([]);
+      pieces.at(-1).push([this.x(at).toFixed(1), this.y(value).toFixed(1)]);
+      last = at;
     }
     const floor = this.y(0).toFixed(1);
     const joined = (piece) => piece.map((xy) => xy.join(" ")).join("L");

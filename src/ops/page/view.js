@@ -8,15 +8,15 @@ const CHARTS = [
   { title: "Events a second", show: rate, axis: short, least: 4, lines: [
     { column: "received", name: "received", kind: "one", area: true },
     { column: "committed", name: "committed", kind: "two" },
-    { column: "rejected", name: "rejected", kind: "three", sparse: true }] },
+    { column: "rejected", name: "rejected", kind: "three", sparse: true, peak: true }] },
   { title: "Commit latency, from frame to COMMIT", show: duration, axis: duration, least: 0.02, lines: [
     { column: "p50", name: "median", kind: "one", area: true },
-    { column: "p99", name: "99th percentile", kind: "two" }] },
+    { column: "p99", name: "99th percentile", kind: "two", peak: true }] },
   { title: "Events waiting in the spool", show: count, axis: short, least: 4, lines: [
-    { column: "spool_events", name: "not yet committed", kind: "one", area: true }] },
+    { column: "spool_events", name: "not yet committed", kind: "one", area: true, peak: true }] },
   { title: "Database batches a second", show: rate, axis: short, least: 4, lines: [
     { column: "batches", name: "committed", kind: "one", area: true },
-    { column: "retries", name: "tried again", kind: "three", sparse: true }] },
+    { column: "retries", name: "tried again", kind: "three", sparse: true, peak: true }] },
 ];
 const charts = CHARTS.map((chart) => new Chart(by("charts"), chart));
 
@@ -51,6 +51,13 @@ function bytesPerSecond(state) {
   return (last.spool_bytes - first.spool_bytes) / (last.at - first.at);
 }
 
+// Commands stand in quotes.
+function advise(element, text) {
+  if (element.dataset.text === text) return;
+  element.dataset.text = text;
+  element.replaceChildren(...text.split(/"(cxsink [^"]+)"/).map((part, i) => i % 2 ? make("code", {}, part) : part));
+}
+
 function showHeadline(state, now) {
   const { status } = state;
   const rejected = Math.round(lately(state, "rejected", 900).sum);
@@ -64,7 +71,9 @@ function showHeadline(state, now) {
   found.forEach((problem, i) => {
     const item = list.children[i] ?? list.appendChild(make("li", {}, make("strong"), make("p"), make("p")));
     mark(item, "data-level", problem.level);
-    [problem.what, problem.why ?? "", problem.act].forEach((text, j) => say(item.children[j], text));
+    say(item.children[0], problem.what);
+    say(item.children[1], problem.why ?? "");
+    advise(item.children[2], problem.act);
   });
   document.title = level === "good" ? "cxsink: all is well" : `cxsink: ${text}`;
 }
