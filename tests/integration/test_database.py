@@ -140,7 +140,7 @@ def test_absent_at_start(rough, tenant, make_daemon, workdir):
 
 def test_restarts_under_load(rough, build, make_daemon, workdir):
     """D7, D8, D11: ten immediate shutdowns and two fast ones, when batches are in flight."""
-    options = ["--count", 20000, "--rate", 4000, "--duplicates", 3, "--older", 3, "--malformed", 1]
+    options = ["--rate", 4000, "--duplicates", 3, "--older", 3, "--malformed", 1]
     with sims.Sim(build, workdir / "sim", "--no-auth", "--paused", *options) as sim:
         d = make_daemon(from_simulator(rough.dsn, sim)).start().wait_ready()
         sim.post("/sim/set?paused=0")
@@ -151,6 +151,7 @@ def test_restarts_under_load(rough, build, make_daemon, workdir):
                 wait.until(lambda: d.status()["database"]["events_in_flight"], 0.3, "in flight", poll=0.001)
             rough.cluster.stop("fast" if i % 6 == 5 else "immediate")
             rough.cluster.start(wait_for_it=False)
+        sim.finish(20000)
         stats = wait_sent(sim)
         check_exact(rough, stats)
         d.wait_ready()
@@ -336,7 +337,7 @@ def test_pgbouncer(rough, bouncer, build, make_daemon, workdir):
     # The table is there before, with a rule that some of the events break.
     rough.query((daemon.ROOT / "sql" / "0002_default_table.sql").read_text())
     rough.query("alter table cxone_events add constraint few check (hashtext(idempotency_key) % 1000 <> 0)")
-    options = ["--count", 20000, "--rate", 6000, "--malformed", 1]
+    options = ["--rate", 6000, "--malformed", 1]
     with sims.Sim(build, workdir / "sim", "--no-auth", "--paused", *options) as sim:
         d = make_daemon(from_simulator(bouncer.dsn, sim)).start().wait_ready()
         sim.post("/sim/set?paused=0")
@@ -345,6 +346,7 @@ def test_pgbouncer(rough, bouncer, build, make_daemon, workdir):
             wait.until(lambda: d.status()["database"]["batches"] > before + 5, 30, "batches are written")
             bouncer.kill()
             bouncer.start()
+        sim.finish(20000)
         stats = wait_sent(sim)
         wait.until(lambda: d.status()["spool"]["events"] == 0, 60, "an empty spool")
         dead = rough.dead()

@@ -55,6 +55,10 @@ class Sim:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.loads(answer.read())
 
+    def finish(self, count=1):
+        """One that sends without an end ends at so many events, or at once when it has sent them."""
+        self.post(f"/sim/set?count={max(count, self.stats()['sent'])}")
+
     def stats(self):
         with urllib.request.urlopen(self.url("/sim/stats"), timeout=20) as answer:
             return json.loads(answer.read())
