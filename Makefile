@@ -28,9 +28,10 @@ auth := token token_answer token_fetch token_request
 stream := session session_end session_rx session_watch url ws ws_event
 pg := array catalog catalog_check conn dsn error migrate migrations pipeline result
 sink := account arrays batch batch_plan isolate notify prepare sink transact upsert writer writer_isolate
-jobs := api base64_text breaker configure cron drop drop_file execute execute_check invoke job jobs \
+jobs := announce api base64_text breaker configure cron drop drop_file execute execute_check invoke job jobs \
         kind kind_check kind_json kind_record notify payload place publish publish_check publish_webhook \
-        queue queue_claim queue_enqueue queue_group queue_lease queue_load queue_lock queue_outbox queue_params \
+        queue queue_claim queue_ends queue_enqueue queue_group queue_lease queue_load queue_lock \
+        queue_outbox queue_params \
         queue_save queue_upkeep rate readback request run sandbox sandbox_find sandbox_process \
         sandbox_verdict semver send settle storage submission submission_common \
         submission_params

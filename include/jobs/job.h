@@ -36,6 +36,7 @@ static inline bool job_state_is_final(enum job_state state)
 
 #define JOB_ID_MAX 255 // bytes
 #define JOB_STEP_SIZE 32
+#define JOB_SOURCE_SIZE 16
 
 // The parameter "data" where it is large: it has a column of its own, and is read and looked at
 // slice by slice, so that megabytes hold no turn of the loop.
@@ -68,6 +69,8 @@ struct job {
     char *remote_id;                      // invocationId, executionId; NULL: none yet
     char *progress;                       // JSON object, the kind's own memory; NULL: none
     bool cancel_requested;
+    char source[JOB_SOURCE_SIZE]; // config, drop, submit, sql, schedule
+    bool is_new;                  // this lease is the first since it was queued, or queued again
 };
 
 // Does anything of it have to be read yet?

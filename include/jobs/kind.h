@@ -108,13 +108,13 @@ void job_op_deinit(struct job_op *op);
 
 // What came of an operation.
 enum job_answer_type {
-    JOB_ANSWER_HTTP,     // `status` and body: 2xx, 3xx, and 4xx but 401 and 429
-    JOB_ANSWER_GAVE_UP,  // 401 twice, 429, 5xx, network, certificate: tried as often as allowed;
-                         // `status` is the last answer's (0: none), `message` says what
-    JOB_ANSWER_CODE,     // CHECK_CODE: `ok`, else `message` (with `line`)
-    JOB_ANSWER_LOCK,     // LOCK: `ok`, else held by `message`
-    JOB_ANSWER_STORED,   // STORE: `ok`, else `message`
-    JOB_ANSWER_CANCELLED // a person asked; only given where the kind has something to undo
+    JOB_ANSWER_HTTP,    // `status` and body: 2xx, 3xx, and 4xx but 401 and 429
+    JOB_ANSWER_GAVE_UP, // 401 twice, 429, 5xx, network, certificate: tried as often as allowed;
+                        // `status` is the last answer's (0: none), `message` says what
+    JOB_ANSWER_CODE,    // CHECK_CODE: `ok`, else `message` (with `line`)
+    JOB_ANSWER_LOCK,    // LOCK: `ok`, else held by `message`
+    JOB_ANSWER_STORED,  // STORE: `ok`, else `message`
+    JOB_ANSWER_UNDO     // a person cancels it, or it is given up (`message`); only where must_undo
 };
 struct job_answer {
     enum job_answer_type type;
@@ -152,8 +152,8 @@ struct job_kind {
     void (*plan)(const struct job *job, const struct kind_context *context, struct job_op *op_r);
     void (*take)(struct job *job, const struct kind_context *context,
                  const struct job_answer *answer, struct job_verdict *verdict_r);
-    // True when cancelling must first undo something, or has (`take` is then given
-    // JOB_ANSWER_CANCELLED, and FAIL comes when that is done); NULL: never.
+    // True when cancelling or giving up must first undo something, or has (`take` is then given
+    // JOB_ANSWER_UNDO, and FAIL comes when that is done); NULL: never.
     bool (*must_undo)(const struct job *job);
     // The step that undoes, however long ago the job was due; NULL: none.
     const char *undo_step;

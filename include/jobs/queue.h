@@ -25,7 +25,8 @@ struct resolver;
 #define JOB_HEARTBEAT_US (3 * US_PER_S)
 // A dead worker's job is taken over after the lease and at most one look: below 15 s.
 #define JOB_TAKEOVER_US (2 * US_PER_S)
-// Leases lost before a job is failed, since it may be what kills the workers.
+// Leases lost before a job is given up, since it may be what kills the workers: the next one fails
+// it, and undoes what must be undone. After twice as many it is failed as it is.
 #define JOB_LEASE_LOSSES_MAX 5
 
 struct queue_callbacks {
@@ -36,8 +37,13 @@ struct queue_callbacks {
     void (*claim_done)(void *owner, unsigned asked, unsigned got);
     // The lease of a job is gone, or (`cancel`) a person asked to cancel it.
     void (*lost)(void *owner, const char *id, bool cancel);
-    // A job was failed, since too many workers died while they held it. May be NULL.
-    void (*given_up)(void *owner, const char *id, const char *action, const char *message);
+    // A job that ended without a worker (cancelled before it began, given up in the database) is
+    // not told of yet; it is the receiver's now, who answers with queue_end_told(). `error` is its
+    // JSON. May be NULL: others tell.
+    void (*ended)(void *owner, struct job *job, const char *error);
+    // Jobs were put on the queue here: the id and action of each, with their NULs, in `list`, which
+    // the receiver may take over. `source` as in queue_enqueue(), or "schedule". May be NULL.
+    void (*queued)(void *owner, const char *source, struct buf *list);
     // There may be work now (a notification, a due time, a reconnect): ask with queue_claim().
     void (*wake)(void *owner);
     // The connection came up (`st` NULL) or is down; said once a change, and when the cause is
@@ -109,6 +115,11 @@ void queue_save(struct queue *queue, const struct queue_save *save, queue_fn fn,
 void queue_load(struct queue *queue, struct job *job, queue_fn fn, void *owner);
 // Forgets callbacks of this owner; what they store is stored all the same.
 void queue_forget(struct queue *queue, const void *owner);
+
+// The end of a job of `ended` is told, with this notification (JSON; NULL: none). `fn` is called
+// once, when that is committed: STATUS_BUSY when another worker told it.
+void queue_end_told(struct queue *queue, const char *job_id, const char *notification, queue_fn fn,
+                    void *owner);
 
 // Takes the lock `key` for the job; `holder` is the job that has it (its id) when code is
 // STATUS_BUSY, or NULL: the job itself is not leased here any more. Taking it again is fine.

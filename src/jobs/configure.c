@@ -298,7 +298,7 @@ static bool notification(const struct job *job, const struct kind_context *conte
         (void)!tape_parse(&tape, "{}", 2);
     buf_append_text(out, "{");
     put_text(out, "type", success ? "CONFIG_SYNC_SUCCESS" : "CONFIG_SYNC_FAILURE");
-    put_text(out, "traceId", job->trace_id);
+    kind_put_trace(out, job);
     if (success) {
         write_body(&payload, job, context);
         put_json(out, "payload", buf_text(&payload));

@@ -22,6 +22,16 @@ static const struct config_jobs *config_of(const struct jobs *jobs)
     return &jobs->config->config->jobs;
 }
 
+const struct config_action *jobs_find_action(const struct jobs *jobs, const char *name)
+{
+    const struct config_jobs *config = config_of(jobs);
+    for (size_t i = 0; i < config->n_actions; i++) {
+        if (strcmp(config->actions[i].name, name) == 0)
+            return &config->actions[i];
+    }
+    return NULL;
+}
+
 // --- audit ---
 
 // What a kind remembers under these names belongs into the audit.
@@ -46,33 +56,43 @@ static size_t add_remembered(const struct job *job, struct tape *tape, char **ow
     return n;
 }
 
-void jobs_audit(struct run *run, const char *event, const char *detail, int status,
-                int64_t latency_us)
+void jobs_audit_event(struct jobs *jobs, const struct jobs_event *event)
 {
-    const struct job *job = run->job;
+    const struct job *job = event->job;
     char attempt[16], code[16], latency[24];
     char *owned[N_REMEMBERED] = {0};
     struct tape tape;
     snprintf(attempt, sizeof(attempt), "%u", job->attempt);
-    snprintf(code, sizeof(code), "%d", status);
-    snprintf(latency, sizeof(latency), "%" PRIi64, latency_us / US_PER_MS);
+    snprintf(code, sizeof(code), "%d", event->status);
+    snprintf(latency, sizeof(latency), "%" PRIi64, event->latency_us / US_PER_MS);
     struct jobs_audit_field fields[N_FIELDS] = {
         {"job", job->id},
-        {"kind", run->kind->name},
+        {"kind", event->kind},
         {"action", job->action},
-        {"trace_id", job->trace_id},
+        {"trace_id", job->trace_id[0] != '\0' ? job->trace_id : NULL},
         {"remote_id", job->remote_id},
         {"attempt", attempt},
-        {"status", status > 0 ? code : NULL},
-        {"latency_ms", latency_us >= 0 ? latency : NULL},
-        {"detail", detail},
+        {"status", event->status > 0 ? code : NULL},
+        {"latency_ms", event->latency_us >= 0 ? latency : NULL},
+        {"detail", event->detail},
     };
     tape_init(&tape, 0);
     size_t n = add_remembered(job, &tape, owned, fields, 9);
-    run->jobs->callbacks.audit(run->jobs->owner, event, fields, n);
+    jobs->callbacks.audit(jobs->owner, event->name, fields, n);
     tape_deinit(&tape);
     for (size_t i = 0; i < N_REMEMBERED; i++)
         free(owned[i]);
+}
+
+void jobs_audit(struct run *run, const char *event, const char *detail, int status,
+                int64_t latency_us)
+{
+    jobs_audit_event(run->jobs, &(struct jobs_event){.name = event,
+                                                     .job = run->job,
+                                                     .kind = run->kind->name,
+                                                     .detail = detail,
+                                                     .status = status,
+                                                     .latency_us = latency_us});
 }
 
 // --- leasing ---
@@ -249,12 +269,15 @@ static void on_connection(void *owner, const struct status *st, int64_t retry_us
               st->detail, (double)retry_us / 1e6);
 }
 
-static void on_given_up(void *owner, const char *id, const char *action, const char *message)
+static void on_ended(void *owner, struct job *job, const char *error)
+{
+    announce_end(owner, job, error);
+}
+
+static void on_queued(void *owner, const char *source, struct buf *list)
 {
     struct jobs *jobs = owner;
-    const struct jobs_audit_field fields[] = {{"job", id}, {"action", action}, {"detail", message}};
-    metric_add(metric_series(METRIC_JOBS_FINISHED, action, job_state_name(JOB_FAILED)), 1);
-    jobs->callbacks.audit(jobs->owner, "job.failed", fields, 3);
+    announce_list(jobs->announcer, source, list);
 }
 
 static void on_told(void *owner, enum log_level level, const char *sentence)
@@ -319,7 +342,8 @@ void jobs_start(struct jobs *jobs)
                                                     .lost = on_lost,
                                                     .wake = on_wake,
                                                     .connection = on_connection,
-                                                    .given_up = on_given_up,
+                                                    .ended = on_ended,
+                                                    .queued = on_queued,
                                                     .told = on_told},
                                       .owner = jobs};
     if (!config->jobs.enabled || jobs->started)
@@ -328,6 +352,7 @@ void jobs_start(struct jobs *jobs)
     apis_configure(jobs);
     jobs->queue = queue_create(&settings);
     jobs->notifier = notifier_create(jobs);
+    jobs->announcer = announcer_create(jobs);
     jobs->sandbox = sandbox_create(jobs->loop, NULL);
     jobs->drop = drop_create(jobs->loop, jobs->queue, config);
     enqueue_configured(jobs);
@@ -406,6 +431,7 @@ void jobs_destroy(struct jobs **pointer)
     timer_stop(&jobs->stop_timer);
     drop_runs(jobs);
     notifier_destroy(&jobs->notifier);
+    announcer_destroy(&jobs->announcer);
     sandbox_destroy(&jobs->sandbox);
     queue_destroy(&jobs->queue);
     apis_destroy(jobs);

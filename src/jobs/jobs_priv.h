@@ -19,6 +19,7 @@
 #include "json/tape.h"
 #include "net/http.h"
 
+struct announcer;
 struct drop;
 struct notifier;
 struct payload;
@@ -101,6 +102,7 @@ struct jobs {
     struct queue *queue;
     struct drop *drop;
     struct notifier *notifier;
+    struct announcer *announcer;
     struct sandbox *sandbox;
     unsigned checks; // of code, under way
     struct api *apis;
@@ -121,6 +123,30 @@ struct jobs {
 void jobs_fill_soon(struct jobs *jobs);
 void jobs_audit(struct run *run, const char *event, const char *detail, int status,
                 int64_t latency_us);
+// An event of a job that need not be leased here.
+struct jobs_event {
+    const char *name;
+    const struct job *job;
+    const char *kind;   // NULL: not known
+    const char *detail; // NULL: none
+    int status;         // HTTP; 0: none
+    int64_t latency_us; // < 0: none
+};
+void jobs_audit_event(struct jobs *jobs, const struct jobs_event *event);
+const struct config_action *jobs_find_action(const struct jobs *jobs, const char *name);
+// The end of a job is stored: it is counted and audited. `error` is its JSON; NULL: it succeeded.
+void jobs_tell_end(struct jobs *jobs, const struct job *job, const char *kind, const char *error);
+
+// --- announce.c: ends of jobs that no worker was there for, and what was queued ---
+struct announcer *announcer_create(struct jobs *jobs);
+// A job was queued.
+void announce_queued(struct jobs *jobs, const char *id, const char *action, const char *source);
+// Many were (queue_callbacks.queued); they are told bit by bit.
+void announce_list(struct announcer *announcer, const char *source, struct buf *list);
+// queue_callbacks.ended
+void announce_end(struct jobs *jobs, struct job *job, const char *error);
+// What was queued and is not told yet is told now.
+void announcer_destroy(struct announcer **announcer);
 
 // --- api.c ---
 void apis_configure(struct jobs *jobs);

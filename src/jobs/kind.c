@@ -112,6 +112,11 @@ void kind_plan_request(struct job_op *op, const struct kind_context *context,
 
 // --- notifications -------------------------------------------------------------------------------
 
+void kind_put_trace(struct buf *out, const struct job *job)
+{
+    put_text(out, "traceId", job->trace_id[0] != '\0' ? job->trace_id : NULL);
+}
+
 bool kind_notification(const struct job *job, const struct kind_context *context,
                        const char *result, struct buf *out)
 {
@@ -122,7 +127,7 @@ bool kind_notification(const struct job *job, const struct kind_context *context
     put_text(out, "jobId", job->id);
     put_text(out, "action", job->action);
     put_text(out, "state", job_state_name(job->state));
-    put_text(out, "traceId", job->trace_id);
+    kind_put_trace(out, job);
     tape_init(&tape, 0);
     if (tape_parse(&tape, result, strlen(result)))
         put_members(out, &tape, 0);

@@ -88,6 +88,9 @@ void kind_plan_request(struct job_op *op, const struct kind_context *context,
 
 // --- notifications (kind.c) ----------------------------------------------------------------------
 
+// "traceId", which a job that no worker ever held may not have: null.
+void kind_put_trace(struct buf *out, const struct job *job);
+
 // {jobId, action, state, traceId, and the members of the result}, where the action has a
 // notify_url.
 bool kind_notification(const struct job *job, const struct kind_context *context,

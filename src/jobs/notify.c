@@ -156,19 +156,9 @@ static void post(struct delivery *d, const struct config_action *action, const c
     free(sign);
 }
 
-static const struct config_action *find_action(const struct jobs *jobs, const char *name)
-{
-    const struct config_jobs *config = &jobs->config->config->jobs;
-    for (size_t i = 0; i < config->n_actions; i++) {
-        if (strcmp(config->actions[i].name, name) == 0)
-            return &config->actions[i];
-    }
-    return NULL;
-}
-
 static void deliver(struct notifier *n, const struct queue_notification *item)
 {
-    const struct config_action *action = find_action(n->jobs, item->action);
+    const struct config_action *action = jobs_find_action(n->jobs, item->action);
     const char *url = action == NULL                ? NULL
                       : action->webhook_url != NULL ? action->webhook_url
                                                     : action->notify_url;

@@ -324,13 +324,14 @@ static void end_restore(struct job *job, const struct kind_context *context,
     free(sentence);
 }
 
-// After it was answered, or may have been, or was published: a person wants it undone.
-static void take_cancel(struct job *job, const struct kind_context *context)
+// After it was answered, or may have been, or was published: a person wants it undone, or nobody
+// will see to it.
+static void take_undo(struct job *job, const struct kind_context *context, const char *why)
 {
     struct buf cause = {0};
     if (!kind_at(job, "publish") && !kind_at(job, "done"))
         return; // it is being undone already, or has been
-    kind_begin_error(&cause, NULL, "cancelled");
+    kind_begin_error(&cause, NULL, "%s", why);
     go_restore(job, context, &cause);
 }
 
@@ -344,8 +345,8 @@ static void take(struct job *job, const struct kind_context *context,
                  const struct job_answer *answer, struct job_verdict *verdict_r)
 {
     verdict_r->type = JOB_NEXT;
-    if (answer->type == JOB_ANSWER_CANCELLED)
-        take_cancel(job, context);
+    if (answer->type == JOB_ANSWER_UNDO)
+        take_undo(job, context, answer->message);
     else if (kind_at(job, "check"))
         take_code(job, context, answer);
     else if (kind_at(job, "lock"))

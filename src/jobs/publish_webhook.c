@@ -38,7 +38,7 @@ static void put_audit(struct buf *out, const struct job *job, const struct kind_
     put_text(out, "timestamp", timestamp);
     put_text(out, "eventType", "DATA_ACTION_VERSION_PUBLISHED");
     put_text(out, "jobId", job->id);
-    put_text(out, "traceId", job->trace_id);
+    kind_put_trace(out, job);
     put_text(out, "dataActionId", context->action->action_id);
     put_value(out, "versionId", params, lookup_member(params, 0, "version_id"));
     put_value(out, "environment", params, lookup_member(params, 0, "environment"));

@@ -202,6 +202,8 @@ static void on_notified(void *owner, const char *channel, const char *payload)
     queue->proven |= queue->state == QUEUE_READY;
     if (strcmp(payload, "cancel") == 0)
         leases_beat_soon(queue);
+    else if (strcmp(payload, "ended") == 0)
+        ends_soon(queue);
     queue_wake_in(queue, 0);
 }
 
@@ -380,6 +382,9 @@ void queue_forget(struct queue *queue, const void *owner)
     list_forget(&queue->locks.done, owner);
     list_forget(&queue->loads.waiting, owner);
     list_forget(&queue->loads.flight, owner);
+    list_forget(&queue->ends.waiting, owner);
+    list_forget(&queue->ends.flight, owner);
+    list_forget(&queue->ends.done, owner);
     list_forget(&queue->enqueues, owner);
     list_forget(&queue->outbox.asked, owner);
 }
@@ -395,6 +400,7 @@ static void free_queue(void *object)
     enqueues_free(queue);
     outbox_free(queue);
     upkeep_free(queue);
+    ends_free(queue);
     params_deinit(&queue->params);
     free(queue->group.steps);
     free(queue);

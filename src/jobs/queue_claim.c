@@ -15,16 +15,9 @@
 
 // The parameters where they are small: of many jobs, and compressed as they may be, they come in
 // one turn of the loop.
-#define COLUMNS                                                                         \
-    "id, action, CASE WHEN pg_column_size(params) <= 16384"                             \
-    " AND octet_length(params::text) <= 65536 THEN params::text END,"                   \
-    " octet_length(data), state, step, attempt, failures, lease_losses, lease,"         \
-    " (date_part('epoch', created_at) * 1000000)::bigint,"                              \
-    " (date_part('epoch', first_run_at) * 1000000)::bigint, idempotency_key, trace_id," \
-    " remote_id, progress::text, cancel_requested,"                                     \
-    " (date_part('epoch', started_at) * 1000000)::bigint,"                              \
-    " lease_losses > 0 OR jsonb_path_exists(attempts,"                                  \
-    " '$[*] ? (@.step == $step && @.sent == true)', jsonb_build_object('step', step))"
+#define COLUMNS                                             \
+    JOB_COLUMNS("CASE WHEN pg_column_size(params) <= 16384" \
+                " AND octet_length(params::text) <= 65536 THEN params::text END")
 enum {
     OUT_ID,
     OUT_ACTION,
@@ -44,9 +37,11 @@ enum {
     OUT_PROGRESS,
     OUT_CANCEL,
     OUT_STARTED,
+    OUT_SOURCE,
+    OUT_IS_NEW,
     OUT_SENT_BEFORE,
     // of a claim alone
-    OUT_PRIORITY,
+    OUT_PRIORITY = JOB_COLUMNS_COUNT,
     OUT_RUN_AT,
     OUT_CANDIDATES,
     OUT_NEXT_DUE
@@ -86,7 +81,7 @@ static const char recover_sql[] =
 
 // --- rows ----------------------------------------------------------------------------------------
 
-static char *owned(const struct pg_result *result, int row, int column)
+char *queue_read_text(const struct pg_result *result, int row, int column)
 {
     if (pg_result_is_null(result, row, column))
         return NULL;
@@ -99,12 +94,12 @@ static long long whole(const struct pg_result *result, int row, int column)
     return strtoll(pg_result_text(result, row, column), NULL, 10);
 }
 
-static struct job *read_job(const struct pg_result *result, int row)
+struct job *queue_read_job(const struct pg_result *result, int row)
 {
     struct job *job = mem_zalloc(sizeof(*job));
-    job->id = owned(result, row, OUT_ID);
-    job->action = owned(result, row, OUT_ACTION);
-    job->params = owned(result, row, OUT_PARAMS);
+    job->id = queue_read_text(result, row, OUT_ID);
+    job->action = queue_read_text(result, row, OUT_ACTION);
+    job->params = queue_read_text(result, row, OUT_PARAMS);
     job->params_length = (size_t)pg_result_length(result, row, OUT_PARAMS);
     job->data.length = (size_t)whole(result, row, OUT_DATA_LENGTH);              // of NULL 0
     (void)!job_state_parse(pg_result_text(result, row, OUT_STATE), &job->state); // by its CHECK
@@ -119,10 +114,12 @@ static struct job *read_job(const struct pg_result *result, int row)
     snprintf(job->idempotency_key, sizeof(job->idempotency_key), "%s",
              pg_result_text(result, row, OUT_KEY));
     snprintf(job->trace_id, sizeof(job->trace_id), "%s", pg_result_text(result, row, OUT_TRACE));
-    job->remote_id = owned(result, row, OUT_REMOTE);
-    job->progress = owned(result, row, OUT_PROGRESS);
+    job->remote_id = queue_read_text(result, row, OUT_REMOTE);
+    job->progress = queue_read_text(result, row, OUT_PROGRESS);
     // A worker that died may have been sending.
     job->sent_before = pg_result_text(result, row, OUT_SENT_BEFORE)[0] == 't';
+    snprintf(job->source, sizeof(job->source), "%s", pg_result_text(result, row, OUT_SOURCE));
+    job->is_new = pg_result_text(result, row, OUT_IS_NEW)[0] == 't';
     job->cancel_requested = pg_result_text(result, row, OUT_CANCEL)[0] == 't';
     return job;
 }
@@ -239,7 +236,7 @@ static void read_claim(struct queue *queue, const struct pg_result *result)
 {
     for (int row = 0; row < pg_result_rows(result); row++) {
         if (!pg_result_is_null(result, row, OUT_ID)) {
-            add_job(queue, read_job(result, row));
+            add_job(queue, queue_read_job(result, row));
             queue->claim.got++;
         }
     }
@@ -293,7 +290,7 @@ static void send_recover(struct queue *queue)
 static void read_recovered(struct queue *queue, const struct pg_result *result)
 {
     for (int row = 0; row < pg_result_rows(result); row++) {
-        struct job *job = read_job(result, row);
+        struct job *job = queue_read_job(result, row);
         if (leases_has(queue, job->id, job->lease))
             job_free(&job);
         else

@@ -18,21 +18,25 @@ struct enqueue {
     bool is_config;
     bool removes;       // schedules that are not among these
     struct buf changed; // "a", "b": ids that are there with other parameters
+    struct buf queued;  // id and action of each new job, with their NULs
+    char *source;
     queue_enqueue_fn fn;
 };
 
-// A microsecond apart, so that they are taken in their order. Returns how many are new, and of the
-// configuration's those that are there already and not as it says now.
+// A microsecond apart, so that they are taken in their order. Returns those that are new, and of
+// the configuration's (in one row, without an id) those that are there already and not as it says
+// now.
 static const char jobs_sql[] =
     "WITH s AS (SELECT s.*, coalesce(s.run_at, now() + s.n * interval '1 microsecond') AS at"
     " FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],"
     " $7::timestamptz[]) WITH ORDINALITY AS s(id, action, kind, params, priority, run_at, n)),"
     " i AS (INSERT INTO cxsink.jobs (id, action, kind, params, priority, source, run_at,"
     " first_run_at) SELECT id, action, kind, params::jsonb, priority, $1::text, at, at FROM s"
-    " ON CONFLICT (id) DO NOTHING RETURNING id)"
-    " SELECT (SELECT count(*) FROM i), (SELECT string_agg('\"' || s.id || '\"', ', ' ORDER BY s.n)"
+    " ON CONFLICT (id) DO NOTHING RETURNING id, action)"
+    " SELECT id, action FROM i"
+    " UNION ALL SELECT NULL, string_agg('\"' || s.id || '\"', ', ' ORDER BY s.n)"
     " FROM s JOIN cxsink.jobs j ON j.id = s.id WHERE $1::text = 'config'"
-    " AND (j.action, cxsink.job_params(j)) IS DISTINCT FROM (s.action, s.params::jsonb))";
+    " AND (j.action, cxsink.job_params(j)) IS DISTINCT FROM (s.action, s.params::jsonb)";
 
 // Those of the configuration follow it; of the others the first one stays.
 static const char schedules_sql[] =
@@ -197,6 +201,7 @@ void queue_enqueue(struct queue *queue, const struct config *config, const struc
     struct enqueue *e = mem_zalloc(sizeof(*e));
     e->item.owner = owner;
     e->fn = fn;
+    e->source = mem_strdup(source);
     e->is_config = strcmp(source, "config") == 0;
     e->removes = e->is_config && !jobs->partial;
     for (size_t i = 0; i < jobs->count; i++)
@@ -215,12 +220,30 @@ static void free_enqueue(struct item *item)
     params_deinit(&e->schedules);
     params_deinit(&e->all);
     buf_deinit(&e->changed);
+    buf_deinit(&e->queued);
+    free(e->source);
     free(e);
 }
 
 void enqueues_free(struct queue *queue)
 {
     list_free(&queue->enqueues, free_enqueue);
+}
+
+// --- telling -------------------------------------------------------------------------------------
+
+void queue_note_queued(struct buf *list, const struct pg_result *result, int row)
+{
+    for (int column = 0; column < 2; column++)
+        buf_append(list, pg_result_text(result, row, column),
+                   (size_t)pg_result_length(result, row, column) + 1);
+}
+
+void queue_tell_queued(struct queue *queue, const char *source, struct buf *list)
+{
+    if (list->len > 0 && queue->settings.callbacks.queued != NULL && !queue_stopping(queue))
+        queue->settings.callbacks.queued(queue->settings.owner, source, list);
+    buf_clear(list);
 }
 
 // --- sending -------------------------------------------------------------------------------------
@@ -235,6 +258,7 @@ static void send_enqueue(struct queue *queue)
     struct enqueue *e = (struct enqueue *)queue->enqueues.first;
     e->n_new = 0;
     buf_clear(&e->changed);
+    buf_clear(&e->queued);
     if (e->n_jobs > 0)
         queue_send(queue, &part_enqueue, jobs_sql, &e->jobs);
     if (e->n_schedules > 0)
@@ -248,14 +272,17 @@ static void send_enqueue(struct queue *queue)
 static void read_enqueue(struct queue *queue, const struct pg_result *result)
 {
     struct enqueue *e = (struct enqueue *)queue->enqueues.first;
-    if (pg_result_columns(result) == 2) { // jobs_sql
-        e->n_new += strtoull(pg_result_text(result, 0, 0), NULL, 10);
-        if (!pg_result_is_null(result, 0, 1))
-            buf_append_text(&e->changed, pg_result_text(result, 0, 1));
-        return;
+    bool of_jobs = pg_result_columns(result) == 2; // else schedules_sql
+    for (int row = 0; row < pg_result_rows(result); row++) {
+        if (!of_jobs) {
+            e->n_new += pg_result_text(result, row, 0)[0] == 't';
+        } else if (pg_result_is_null(result, row, 0)) {
+            buf_append_text(&e->changed, pg_result_text(result, row, 1)); // NULL is empty
+        } else {
+            queue_note_queued(&e->queued, result, row);
+            e->n_new++;
+        }
     }
-    for (int row = 0; row < pg_result_rows(result); row++) // schedules_sql
-        e->n_new += pg_result_text(result, row, 0)[0] == 't';
 }
 
 static void finish(struct queue *queue, const struct status *st)
@@ -269,6 +296,8 @@ static void finish(struct queue *queue, const struct status *st)
                    "queued before with other parameters, and not again: %s; an id is run once, so "
                    "give what was changed another id",
                    buf_text(&e->changed));
+    if (st->code == STATUS_OK)
+        queue_tell_queued(queue, e->source, &e->queued);
     if (e->fn != NULL && !item->forgotten && !queue_stopping(queue))
         e->fn(item->owner, st, e->n_new);
     free_enqueue(item);

@@ -12,12 +12,13 @@
 
 // In the order in which they are sent and told: what a save lets go of is not told as lost by the
 // beat behind it, and what a claim brings is not missed by the beat before it.
-static const struct part *const urgent[] = {&part_listen, &part_save,     &part_lock,
-                                            &part_beat,   &part_recover,  &part_claim,
-                                            &part_load,   &part_notified, &part_outbox};
+static const struct part *const urgent[] = {&part_listen,   &part_save,  &part_lock, &part_beat,
+                                            &part_recover,  &part_claim, &part_load, &part_told,
+                                            &part_notified, &part_outbox};
 // Each takes its turn.
 static const struct part *const lone[] = {&part_enqueue,   &part_give_back, &part_takeover,
-                                          &part_schedules, &part_retention, &part_counts};
+                                          &part_schedules, &part_untold,    &part_retention,
+                                          &part_counts};
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 // --- sending -------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@
 
 #define QUEUE_PARAMS_MAX 20
 #define QUEUE_CHANNEL "cxsink_jobs"
+// Jobs of one look for ends that are not told; the parameters of a publish may have megabytes.
+#define ENDS_MAX 10
 
 // X(identifier, name): what the queue does in that state
 #define QUEUE_STATES(X)                                                               \
@@ -93,8 +95,8 @@ struct part {
 };
 
 extern const struct part part_listen, part_save, part_lock, part_beat, part_recover, part_claim,
-    part_load, part_notified, part_outbox, part_enqueue, part_give_back, part_takeover,
-    part_schedules, part_retention, part_counts;
+    part_load, part_told, part_notified, part_outbox, part_enqueue, part_give_back, part_takeover,
+    part_schedules, part_untold, part_retention, part_counts;
 
 struct group {
     const struct part **steps; // by statement; NULL: of no part
@@ -185,12 +187,19 @@ struct queue {
         struct clockwork takeover, schedules, retention, counts;
         struct queue_counts counts_now, counts_next;
         struct mono asked_at;
+        struct buf queued;    // by schedules: id and action of each
         struct buf sentences; // to be told at the commit, each with its level (a byte) and a NUL
-        struct buf given_up;  // likewise: id, action and message of each, with their NULs
         struct buf unknown, unknown_told; // names of actions
         uint64_t unknown_jobs;
         uint64_t deleted; // since it was last told
     } upkeep;
+    struct {
+        struct clockwork clock;
+        struct job *jobs[ENDS_MAX]; // found by the group in flight, and their errors
+        char *errors[ENDS_MAX];
+        size_t n_jobs;
+        struct list waiting, flight, done; // what was told
+    } ends;
     struct {
         void (*fn)(void *owner); // not NULL: stopping
         void *owner;
@@ -240,6 +249,32 @@ void leases_put_ids(const struct queue *queue, struct params *p);
 void leases_free(struct queue *queue);
 // Cancel requests are looked for now.
 void leases_beat_soon(struct queue *queue);
+
+// --- queue_claim.c ---
+// What queue_read_job() reads; `params` says where parameters come from.
+#define JOB_COLUMNS(params)                                                             \
+    "id, action, " params                                                               \
+    ", octet_length(data), state, step, attempt, failures, lease_losses, lease,"        \
+    " (date_part('epoch', created_at) * 1000000)::bigint,"                              \
+    " (date_part('epoch', first_run_at) * 1000000)::bigint, idempotency_key, trace_id," \
+    " remote_id, progress::text, cancel_requested,"                                     \
+    " (date_part('epoch', started_at) * 1000000)::bigint, source, started_at = now(),"  \
+    " lease_losses > 0 OR jsonb_path_exists(attempts,"                                  \
+    " '$[*] ? (@.step == $step && @.sent == true)', jsonb_build_object('step', step))"
+#define JOB_COLUMNS_COUNT 21
+struct job *queue_read_job(const struct pg_result *result, int row);
+char *queue_read_text(const struct pg_result *result, int row, int column); // NULL: NULL; owned
+
+// --- queue_enqueue.c ---
+// Appends the id and the action in columns 0 and 1, with their NULs.
+void queue_note_queued(struct buf *list, const struct pg_result *result, int row);
+// Tells of what was noted, and empties it.
+void queue_tell_queued(struct queue *queue, const char *source, struct buf *list);
+
+// --- queue_ends.c ---
+// There is an end that is not told.
+void ends_soon(struct queue *queue);
+void ends_free(struct queue *queue);
 
 // --- queue_save.c, queue_enqueue.c, queue_claim.c, queue_load.c, queue_outbox.c, queue_upkeep.c
 // ---

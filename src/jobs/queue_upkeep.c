@@ -51,7 +51,7 @@ static void tell_notes(struct queue *queue)
 static void drop_notes(struct queue *queue)
 {
     buf_clear(&queue->upkeep.sentences);
-    buf_clear(&queue->upkeep.given_up);
+    buf_clear(&queue->upkeep.queued);
 }
 
 // --- LISTEN --------------------------------------------------------------------------------------
@@ -85,7 +85,9 @@ const struct part part_listen = {.name = "LISTEN",
 // --- takeover ------------------------------------------------------------------------------------
 
 // From the second loss on they come back apart from each other, so that a job that kills its
-// workers does not take those with it that happen to be beside it.
+// workers does not take those with it that happen to be beside it. After JOB_LEASE_LOSSES_MAX the
+// next worker gives it up, and undoes what must be undone; only one that kills those workers, too,
+// is given up here.
 static const char takeover_sql[] =
     "WITH e AS (SELECT id FROM cxsink.jobs WHERE leased_by IS NOT NULL AND leased_until < now()"
     " AND NOT (leased_by = $1::uuid AND id = ANY ($2::text[]))"
@@ -98,12 +100,13 @@ static const char takeover_sql[] =
     " finished_at = CASE WHEN j.lease_losses + 1 >= $4::bigint THEN now() END,"
     " error = CASE WHEN j.lease_losses + 1 >= $4::bigint THEN jsonb_build_object('outcome',"
     " 'unknown', 'message',"
-    " format('given up: %s workers died while they held it, the last one %s', j.lease_losses + 1,"
+    " format('given up: %s workers died while they held it, the last one %s; see by hand to what"
+    " it did', j.lease_losses + 1,"
     " CASE j.step WHEN '' THEN 'at its beginning' ELSE format('in step \"%s\"', j.step) END))"
-    " ELSE j.error END"
-    " FROM e WHERE j.id = e.id RETURNING j.id, j.action, j.state, j.lease_losses, j.error),"
+    " ELSE j.error END, untold = j.lease_losses + 1 >= $4::bigint"
+    " FROM e WHERE j.id = e.id RETURNING j.id, j.state, j.lease_losses),"
     " k AS (DELETE FROM cxsink.job_locks k USING u WHERE k.job_id = u.id AND u.state = 'failed')"
-    " SELECT id, state, lease_losses, action, error->>'message' FROM u";
+    " SELECT id, state, lease_losses FROM u";
 
 static bool takeover_wanted(struct queue *queue)
 {
@@ -118,32 +121,8 @@ static void send_takeover(struct queue *queue)
     params_text(p, queue->worker);
     leases_put_ids(queue, p);
     params_int(p, TAKEOVER_MAX);
-    params_int(p, JOB_LEASE_LOSSES_MAX);
+    params_int(p, 2 * JOB_LEASE_LOSSES_MAX);
     queue_send(queue, &part_takeover, takeover_sql, p);
-}
-
-static void note_given_up(struct queue *queue, const struct pg_result *result, int row)
-{
-    static const int columns[] = {0, 3, 4}; // id, action, message
-    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
-        const char *text = pg_result_text(result, row, columns[i]);
-        buf_append(&queue->upkeep.given_up, text, strlen(text) + 1);
-    }
-}
-
-static void tell_given_up(struct queue *queue)
-{
-    struct buf list = queue->upkeep.given_up;
-    queue->upkeep.given_up = (struct buf){0};
-    for (size_t at = 0; at < list.len && !queue_stopping(queue);) {
-        const char *id = list.data + at;
-        const char *action = id + strlen(id) + 1;
-        const char *message = action + strlen(action) + 1;
-        at = (size_t)(message - list.data) + strlen(message) + 1;
-        if (queue->settings.callbacks.given_up != NULL)
-            queue->settings.callbacks.given_up(queue->settings.owner, id, action, message);
-    }
-    buf_deinit(&list);
 }
 
 static void read_takeover(struct queue *queue, const struct pg_result *result)
@@ -156,7 +135,7 @@ static void read_takeover(struct queue *queue, const struct pg_result *result)
         if (failed) {
             buf_printf(out, "job %s failed: %s workers died while they held it", id,
                        pg_result_text(result, row, 2));
-            note_given_up(queue, result, row);
+            ends_soon(queue);
         } else {
             buf_printf(out, "job %s goes on: the worker that held it let its lease run out", id);
         }
@@ -171,7 +150,7 @@ static void taken_over(struct queue *queue)
     if (queue->upkeep.sentences.len > 0)
         queue_wake_in(queue, 0);
     tell_notes(queue);
-    tell_given_up(queue);
+    queue_tell_queued(queue, "schedule", &queue->upkeep.queued);
 }
 
 const struct part part_takeover = {.name = "the takeover of jobs",
@@ -195,27 +174,31 @@ static void send_schedules(struct queue *queue)
     params_clear(&queue->params);
     params_int(&queue->params, SCHEDULES_MAX);
     queue_send(queue, &part_schedules,
-               "SELECT schedule, job, fault FROM cxsink.fire_schedules($1::int)", &queue->params);
+               "SELECT f.job, s.action, f.schedule, f.fault FROM cxsink.fire_schedules($1::int) f"
+               " JOIN cxsink.job_schedules s ON s.id = f.schedule",
+               &queue->params);
 }
 
 static void read_schedules(struct queue *queue, const struct pg_result *result)
 {
     struct buf *out = &queue->upkeep.sentences;
     for (int row = 0; row < pg_result_rows(result); row++) {
-        const char *schedule = pg_result_text(result, row, 0);
-        bool skipped = pg_result_is_null(result, row, 1);
+        const char *schedule = pg_result_text(result, row, 2);
+        bool skipped = pg_result_is_null(result, row, 0);
         note_level(queue, skipped ? LOG_LEVEL_WARN : LOG_LEVEL_INFO);
         if (skipped)
             buf_printf(out, "schedule %s: its previous job is unfinished; this time is left out",
                        schedule);
         else
-            buf_printf(out, "schedule %s: queued job %s", schedule, pg_result_text(result, row, 1));
+            buf_printf(out, "schedule %s: queued job %s", schedule, pg_result_text(result, row, 0));
         note_end(queue);
-        if (pg_result_is_null(result, row, 2))
+        if (!skipped)
+            queue_note_queued(&queue->upkeep.queued, result, row);
+        if (pg_result_is_null(result, row, 3))
             continue;
         note_level(queue, LOG_LEVEL_ERROR);
         buf_printf(out, "schedule %s: %s; trying again in an hour", schedule,
-                   pg_result_text(result, row, 2));
+                   pg_result_text(result, row, 3));
         note_end(queue);
     }
     if (pg_result_rows(result) == SCHEDULES_MAX)
@@ -390,13 +373,14 @@ void upkeep_start(struct queue *queue)
     clockwork_start(&queue->upkeep.schedules, now, SCHEDULES_US);
     clockwork_start(&queue->upkeep.retention, now, RETENTION_US);
     clockwork_start(&queue->upkeep.counts, now, COUNTS_US);
+    ends_soon(queue);
     clockwork_start(&queue->leases.beat, now, JOB_HEARTBEAT_US);
 }
 
 void upkeep_free(struct queue *queue)
 {
     buf_deinit(&queue->upkeep.sentences);
-    buf_deinit(&queue->upkeep.given_up);
+    buf_deinit(&queue->upkeep.queued);
     buf_deinit(&queue->upkeep.unknown);
     buf_deinit(&queue->upkeep.unknown_told);
 }

@@ -61,15 +61,6 @@ const struct kind_context *run_context(struct run *run, struct kind_context *con
 
 // --- life ---
 
-static const struct config_action *find_action(const struct config *config, const char *name)
-{
-    for (size_t i = 0; i < config->jobs.n_actions; i++) {
-        if (strcmp(config->jobs.actions[i].name, name) == 0)
-            return &config->jobs.actions[i];
-    }
-    return NULL;
-}
-
 static void do_operation(struct run *run);
 
 static void held_enough(void *owner)
@@ -137,6 +128,7 @@ void run_drop(struct run *run)
 // --- a new lease ---
 
 static void cancel_now(struct run *run);
+static bool undoes(struct run *run, const char *why);
 
 static void fail_with_faults(struct run *run, const struct job_faults *faults)
 {
@@ -172,7 +164,7 @@ static bool check_params(struct run *run)
 
 void run_begin(struct jobs *jobs, struct job *job)
 {
-    const struct config_action *action = find_action(jobs->config->config, job->action);
+    const struct config_action *action = jobs_find_action(jobs, job->action);
     if (action == NULL) { // a reload took it away while it was being leased
         struct queue_save save = {.job = job, .lease = QUEUE_RELEASE, .refund = true};
         job->state = job->state == JOB_RUNNING ? JOB_QUEUED : job->state;
@@ -180,8 +172,47 @@ void run_begin(struct jobs *jobs, struct job *job)
         job_free(&job);
         return;
     }
+    // Of the others, whoever queued them said so.
+    if (job->is_new && (strcmp(job->source, "sql") == 0 || job->lease > 1))
+        announce_queued(jobs, job->id, job->action, job->lease > 1 ? "retry" : job->source);
     create(jobs, job, action);
     jobs_fill_soon(jobs);
+}
+
+static bool at_end(struct run *run)
+{
+    struct kind_context context;
+    run->kind->plan(run->job, run_context(run, &context), &run->op);
+    bool ends = run->op.type == JOB_OP_SUCCEED || run->op.type == JOB_OP_FAIL;
+    job_op_deinit(&run->op);
+    return ends;
+}
+
+// Its workers die, and it may be what kills them: it only ends, and undoes what must be undone.
+static bool is_given_up(struct run *run)
+{
+    const char *undo_step = run->kind->undo_step;
+    if (run->job->lease_losses < JOB_LEASE_LOSSES_MAX)
+        return false;
+    return (undo_step == NULL || strcmp(run->job->step, undo_step) != 0) && !at_end(run);
+}
+
+static void give_up(struct run *run)
+{
+    const struct job *job = run->job;
+    char message[160];
+    char where[JOB_STEP_SIZE + 16];
+    snprintf(where, sizeof(where), job->step[0] == '\0' ? "at its beginning" : "in step \"%s\"",
+             job->step);
+    snprintf(message, sizeof(message),
+             "given up: %u workers died while they held it, the last one %s", job->lease_losses,
+             where);
+    if (undoes(run, message))
+        return;
+    buf_append_text(&run->op.result, "{\"outcome\":\"unknown\",\"message\":");
+    buf_json_string(&run->op.result, message, strlen(message));
+    buf_append_text(&run->op.result, "}");
+    run_finish(run, JOB_FAILED);
 }
 
 static void begin(struct run *run)
@@ -192,13 +223,17 @@ static void begin(struct run *run)
         run_finish(run, JOB_FAILED);
         return;
     }
+    run->cancel = run->job->cancel_requested;
+    if (!run->cancel && is_given_up(run)) {
+        give_up(run);
+        return;
+    }
     if (!check_params(run))
         return;
     if (run->job->step[0] == '\0')
         snprintf(run->job->step, sizeof(run->job->step), "%s", run->kind->steps[0]);
     if (run->job->state == JOB_RUNNING)
         jobs_audit(run, "job.running", NULL, 0, -1);
-    run->cancel = run->job->cancel_requested;
     if (run->cancel)
         cancel_now(run);
     else
@@ -367,16 +402,22 @@ void run_answer(struct run *run, const struct job_answer *answer)
 
 // --- cancelling ---
 
+// False: there is nothing to undo.
+static bool undoes(struct run *run, const char *why)
+{
+    struct job_answer answer = {.type = JOB_ANSWER_UNDO, .body = "", .message = why};
+    if (run->kind->must_undo == NULL || !run->kind->must_undo(run->job))
+        return false;
+    run->undoing = true;
+    run_answer(run, &answer);
+    return true;
+}
+
 static void cancel_now(struct run *run)
 {
     stop_operation(run);
-    if (run->kind->must_undo != NULL && run->kind->must_undo(run->job)) {
-        struct job_answer answer = {
-            .type = JOB_ANSWER_CANCELLED, .body = "", .message = "cancelled"};
-        run->undoing = true;
-        run_answer(run, &answer);
+    if (undoes(run, "cancelled"))
         return;
-    }
     buf_clear(&run->op.result);
     buf_append_text(&run->op.result, "{\"message\":\"cancelled\"}");
     run_finish(run, JOB_CANCELLED);

@@ -106,47 +106,55 @@ void run_release(struct run *run, int64_t delay_us, const char *why)
     save(run, &what, on_left);
 }
 
-static void count(const struct run *run, enum job_state state)
+static void count(const struct job *job, int64_t took_us)
 {
-    int64_t took = loop_wall_us(run->jobs->loop) - run->job->started_us;
-    struct metric_series *seconds = metric_series(METRIC_JOB_SECONDS, run->job->action, NULL);
-    metric_add(metric_series(METRIC_JOBS_FINISHED, run->job->action, job_state_name(state)), 1);
-    metric_observe(METRIC_JOB_SECONDS, seconds, (double)(took > 0 ? took : 0) / 1e6, 1);
+    struct metric_series *seconds = metric_series(METRIC_JOB_SECONDS, job->action, NULL);
+    metric_add(metric_series(METRIC_JOBS_FINISHED, job->action, job_state_name(job->state)), 1);
+    if (job->lease > 0) // it had begun
+        metric_observe(METRIC_JOB_SECONDS, seconds, (double)took_us / 1e6, 1);
 }
 
 // The sentence in {"message": "..."}; NULL: there is none. Owned.
-static char *message_of(struct buf *error)
+static char *message_of(const char *error)
 {
     struct tape tape;
     char *text = NULL;
     tape_init(&tape, 0);
-    if (tape_parse(&tape, buf_text(error), error->len))
+    if (tape_parse(&tape, error, strlen(error)))
         text = lookup_text(&tape, lookup_member(&tape, 0, "message"));
     tape_deinit(&tape);
     return text;
 }
 
-static void tell(struct run *run, enum job_state state)
+void jobs_tell_end(struct jobs *jobs, const struct job *job, const char *kind, const char *error)
 {
     static const char *const events[JOB_STATE_COUNT] = {[JOB_SUCCEEDED] = "job.succeeded",
                                                         [JOB_FAILED] = "job.failed",
                                                         [JOB_CANCELLED] = "job.cancelled"};
-    struct log_fields fields = run_log(run);
-    char *message = state == JOB_SUCCEEDED ? NULL : message_of(&run->op.result);
-    int64_t took = loop_wall_us(run->jobs->loop) - run->job->started_us;
-    if (state == JOB_FAILED)
-        log_event(LOG_ID_JOB_FAILED, &fields, "job %s (%s) failed: %s", run->job->id,
-                  run->job->action, message != NULL ? message : "see its error");
-    jobs_audit(run, events[state], message, 0, took);
+    const struct log_fields fields = {.job = job->id, .trace_id = job->trace_id};
+    char *message = error != NULL ? message_of(error) : NULL;
+    int64_t took = loop_wall_us(jobs->loop) - job->started_us;
+    if (took < 0)
+        took = 0;
+    if (job->state == JOB_FAILED)
+        log_event(LOG_ID_JOB_FAILED, &fields, "job %s (%s) failed: %s", job->id, job->action,
+                  message != NULL ? message : "see its error");
+    count(job, took);
+    jobs_audit_event(jobs, &(struct jobs_event){.name = events[job->state],
+                                                .job = job,
+                                                .kind = kind,
+                                                .detail = message,
+                                                .latency_us = took});
     free(message);
 }
 
 static void on_finished(void *owner, enum status_code code)
 {
     struct run *run = owner;
+    bool succeeded = run->job->state == JOB_SUCCEEDED;
     if (code == STATUS_OK) {
-        count(run, run->job->state);
-        tell(run, run->job->state);
+        jobs_tell_end(run->jobs, run->job, run->kind->name,
+                      succeeded ? NULL : buf_text(&run->op.result));
         notifier_wake(run->jobs->notifier);
     }
     run_drop(run);

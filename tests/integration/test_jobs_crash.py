@@ -251,7 +251,7 @@ def test_a_job_that_kills_its_workers_is_given_up(make_daemon, database, far):
     made = farside.wait_job(database, "killer", "failed")
     assert made["lease_losses"] == 5 and "5 workers died while they held it" in made["error"]["message"]
     assert made["error"]["message"].endswith(killer)
-    assert "job killer failed: 5 workers died while they held it" in daemon.log()
+    assert "job killer (scan) failed: given up: 5 workers died while they held it" in daemon.log()
     [ended] = [e for e in daemon.audit() if e["event"] == "job.failed"]
     assert ended["job"] == "killer" and ended["detail"].endswith(killer)
     assert daemon.metrics()['cxsink_jobs_finished_total{action="scan",state="failed"}'] == 1

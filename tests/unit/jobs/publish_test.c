@@ -342,7 +342,7 @@ static void cancelled_while_publishing(void **state)
 {
     struct drive *d = ready(state);
     assert_true(d->kind->must_undo(d->job));
-    drive_take(d, &(struct job_answer){.type = JOB_ANSWER_CANCELLED});
+    drive_take(d, &(struct job_answer){.type = JOB_ANSWER_UNDO, .message = "cancelled"});
     has_body(drive_sends(d, "PATCH", VERSION_PATH),
              "{'published':true,'environment':'sandbox','checksum':'abc'}");
     drive_http(d, 200, "");
@@ -354,7 +354,7 @@ static void cancelled_when_it_is_published(void **state)
     struct drive *d = ready(state);
     drive_http(d, 200, "{'published': true}");
     assert_true(d->kind->must_undo(d->job));
-    drive_take(d, &(struct job_answer){.type = JOB_ANSWER_CANCELLED});
+    drive_take(d, &(struct job_answer){.type = JOB_ANSWER_UNDO, .message = "cancelled"});
     has_body(drive_sends(d, "PATCH", VERSION_PATH),
              "{'published':true,'environment':'sandbox','checksum':'abc'}");
 }
@@ -364,10 +364,10 @@ static void cancelled_while_restoring(void **state)
     struct drive *d = ready(state);
     drive_http(d, 400, "{'message': 'no'}");
     assert_true(d->kind->must_undo(d->job));
-    drive_take(d, &(struct job_answer){.type = JOB_ANSWER_CANCELLED});
+    drive_take(d, &(struct job_answer){.type = JOB_ANSWER_UNDO, .message = "cancelled"});
     drive_sends(d, "PATCH", VERSION_PATH);
     drive_http(d, 200, "");
-    drive_take(d, &(struct job_answer){.type = JOB_ANSWER_CANCELLED});
+    drive_take(d, &(struct job_answer){.type = JOB_ANSWER_UNDO, .message = "cancelled"});
     drive_fails(d, "not published: HTTP 400: no; the state before was restored");
 }
 
