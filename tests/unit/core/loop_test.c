@@ -14,8 +14,7 @@
 
 #include "core/loop.h"
 #include "core/timer.h"
-
-#define DEADLINE_US (10 * US_PER_S)
+#include "support/patience.h"
 
 struct fixture {
     struct loop *loop;
@@ -52,7 +51,7 @@ static int tear_down(void **state)
 // Turns until *count reaches `want`, bounded by a deadline.
 static void turn_until(struct fixture *f, const int *count, int want)
 {
-    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    struct mono end = mono_add(mono_read(), PATIENCE_US);
     while (*count < want && mono_read().us < end.us)
         loop_turn(f->loop, false);
     assert_true(*count >= want);

@@ -18,8 +18,8 @@
 #include "jobs/queue.h"
 #include "net/resolve.h"
 #include "support/pg_server.h"
+#include "support/patience.h"
 
-#define FIXTURE_DEADLINE_S 60
 #define FIXTURE_UNUSED __attribute__((unused))
 #define WORKERS_MAX 3
 
@@ -242,15 +242,15 @@ static FIXTURE_UNUSED void fixture_turn(struct fixture *f)
     loop_turn(f->loop, true);
 }
 
-#define wait_until(f, condition)                                                        \
-    do {                                                                                \
-        struct mono fixture_end = mono_add(mono_read(), FIXTURE_DEADLINE_S * US_PER_S); \
-        while (!(condition)) {                                                          \
-            if (mono_diff(fixture_end, mono_read()) < 0)                                \
-                fail_msg("no %s; told: %s; %s", #condition, (f)->workers[0].told,       \
-                         (f)->workers[0].trouble.detail);                               \
-            fixture_turn(f);                                                            \
-        }                                                                               \
+#define wait_until(f, condition)                                                  \
+    do {                                                                          \
+        struct mono fixture_end = mono_add(mono_read(), PATIENCE_US);             \
+        while (!(condition)) {                                                    \
+            if (mono_diff(fixture_end, mono_read()) < 0)                          \
+                fail_msg("no %s; told: %s; %s", #condition, (f)->workers[0].told, \
+                         (f)->workers[0].trouble.detail);                         \
+            fixture_turn(f);                                                      \
+        }                                                                         \
     } while (0)
 
 // A worker whose connection stands.

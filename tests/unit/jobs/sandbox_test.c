@@ -11,6 +11,7 @@
 #include "core/mem.h"
 #include "core/timer.h"
 #include "jobs/sandbox.h"
+#include "support/patience.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -29,7 +30,6 @@
 #include <unistd.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define DEADLINE_US (60 * US_PER_S)
 #define MIB ((size_t)1 << 20)
 
 struct fixture {
@@ -129,7 +129,7 @@ static void start(struct fixture *f, const char *code, size_t length, bool modul
 
 static void turn_until(struct fixture *f, unsigned calls)
 {
-    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    struct mono end = mono_add(mono_read(), PATIENCE_US);
     while (f->calls < calls && mono_read().us < end.us)
         loop_turn(f->loop, true);
     assert_int_equal(f->calls, calls);
@@ -151,7 +151,7 @@ static void expect(struct fixture *f, enum sandbox_result result, const char *wo
 }
 
 // Where the time is not what is tested, none is too long for a busy machine.
-static const struct sandbox_options patient = {.timeout_us = DEADLINE_US};
+static const struct sandbox_options patient = {.timeout_us = PATIENCE_US};
 static const struct sandbox_options hasty = {.timeout_us = 300 * US_PER_MS};
 
 // --- helpers that misbehave ---
@@ -325,7 +325,7 @@ static int written_pid(struct fixture *f)
 
 static void assert_ends(int pid)
 {
-    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    struct mono end = mono_add(mono_read(), PATIENCE_US);
     char path[64];
     char program[64]; // of a zombie, which init has not yet reaped, there is none
     snprintf(path, sizeof(path), "/proc/%d/exe", pid);
@@ -365,7 +365,7 @@ static void ends_one_that_takes_memory(void **state)
                "import time; time.sleep(0.2); print(\"{\\\"ok\\\":true}\")'");
     assert_int_equal(run(f, "a", 1, false), SANDBOX_OK);
     sandbox_destroy(&f->sandbox);
-    struct sandbox_options narrow = {.timeout_us = DEADLINE_US, .resident_max = 1};
+    struct sandbox_options narrow = {.timeout_us = PATIENCE_US, .resident_max = 1};
     use_script(f, &narrow, "sleep 1000");
     assert_int_equal(run(f, "a", 1, false), SANDBOX_MEMORY);
 }
@@ -548,7 +548,7 @@ static void cancels_at_any_time(void **state)
     sandbox_check_cancel(&f->check);
     assert_null(f->check);
     start(f, "a", 1, false); // while it runs
-    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    struct mono end = mono_add(mono_read(), PATIENCE_US);
     while (access(path_in(f, "started"), F_OK) != 0 && mono_read().us < end.us)
         loop_turn(f->loop, true);
     assert_int_equal(access(path_in(f, "started"), F_OK), 0);
@@ -653,7 +653,7 @@ static void really_checks(void **state)
         {"'\xff'", false, SANDBOX_REFUSED, 1, "UTF-8"},
     };
     struct fixture *f = *state;
-    if (!use_real(f, DEADLINE_US))
+    if (!use_real(f, PATIENCE_US))
         return;
     for (size_t i = 0; i < COUNT(cases); i++) {
         run(f, cases[i].code, strlen(cases[i].code), cases[i].module);
@@ -694,7 +694,7 @@ static void really_survives_hostile_code(void **state)
         {"/(a+)+$/;", SANDBOX_OK},
     };
     struct fixture *f = *state;
-    if (!use_real(f, DEADLINE_US))
+    if (!use_real(f, PATIENCE_US))
         return;
     for (size_t i = 0; i < COUNT(cases); i++) {
         if (run_many(f, cases[i].piece) != cases[i].result)

@@ -182,7 +182,6 @@ static void test_the_whole_time_goes_on(void **state)
     serve(f, replies, 2);
     struct caller c = ask(f, &(struct http_options){.redirects = 1, .timeout_us = 100 * US_PER_MS});
     assert_int_equal(c.response.code, STATUS_TIMEOUT);
-    assert_true(c.response.elapsed_us < 5 * US_PER_S);
 }
 
 struct parts {

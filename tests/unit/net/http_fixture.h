@@ -9,6 +9,7 @@
 #include "net/http.h"
 #include "net/resolve.h"
 #include "net/resolve_priv.h"
+#include "support/patience.h"
 
 #include <dirent.h>
 #include <netdb.h>
@@ -145,7 +146,7 @@ static inline void wait_for(struct fixture *f, const unsigned *counter, unsigned
     bool late = false;
     struct timer limit;
     timer_init(&limit, f->loop, "test", give_up, &late);
-    timer_start(&limit, 10 * US_PER_S);
+    timer_start(&limit, PATIENCE_US);
     while (*counter < wanted && !late)
         loop_turn(f->loop, true);
     timer_stop(&limit);

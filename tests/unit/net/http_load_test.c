@@ -8,6 +8,7 @@
 
 #include "net/fake_ca.h"
 #include "net/http_fixture.h"
+#include "support/patience.h"
 
 #include <malloc.h>
 
@@ -26,7 +27,7 @@ static size_t bytes_in_use(void)
 // The server's own ends of connections go when its thread gets to them.
 static void wait_for_files(unsigned most)
 {
-    struct mono limit = mono_add(mono_read(), 5 * US_PER_S);
+    struct mono limit = mono_add(mono_read(), PATIENCE_US);
     while (open_files() > most && mono_diff(limit, mono_read()) > 0)
         usleep(1000);
     assert_true(open_files() <= most);

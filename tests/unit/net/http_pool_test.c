@@ -8,13 +8,14 @@
 
 #include "core/counter.h"
 #include "net/http_fixture.h"
+#include "support/patience.h"
 
 static const struct fake_reply silent[] = {{.bytes = NULL}};
 static const struct fake_reply fine[] = {{.bytes = OK_REPLY}};
 
 static void wait_requests(struct fixture *f, size_t n)
 {
-    struct mono limit = mono_add(mono_read(), 10 * US_PER_S);
+    struct mono limit = mono_add(mono_read(), PATIENCE_US);
     while (fake_count(f->server) < n && mono_diff(limit, mono_read()) > 0) {
         loop_turn(f->loop, false);
         usleep(100);

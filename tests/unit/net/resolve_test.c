@@ -9,6 +9,7 @@
 #include "core/timer.h"
 #include "net/resolve.h"
 #include "net/resolve_priv.h"
+#include "support/patience.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -156,7 +157,7 @@ static void wait_for(struct fixture *f, const unsigned *counter, unsigned wanted
     bool late = false;
     struct timer limit;
     timer_init(&limit, f->loop, "test", give_up, &late);
-    timer_start(&limit, 5 * US_PER_S);
+    timer_start(&limit, PATIENCE_US);
     while (*counter < wanted && !late)
         loop_turn(f->loop, true);
     timer_stop(&limit);
@@ -406,7 +407,7 @@ static void test_destroy_does_not_wait_for_a_hanging_lookup(void **state)
     assert_null(a.request);
     sem_post(&leave);
     // The thread ends by itself and closes its eventfd.
-    struct mono limit = mono_add(mono_read(), 5 * US_PER_S);
+    struct mono limit = mono_add(mono_read(), PATIENCE_US);
     while (open_files() >= before && mono_diff(limit, mono_read()) > 0)
         usleep(1000);
     assert_true(open_files() < before);

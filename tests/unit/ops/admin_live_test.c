@@ -21,7 +21,7 @@ struct frame {
 
 static bool read_bytes(struct fixture *f, int fd, void *to, size_t length)
 {
-    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    struct mono end = mono_add(mono_read(), PATIENCE_US);
     char *at = to;
     while (length > 0 && mono_read().us < end.us) {
         loop_turn(f->loop, false);

@@ -89,7 +89,7 @@ static void read_as(struct harness *h, const char *role, const struct mapped *m,
     snprintf(dsn, sizeof(dsn), "host=%s port=%d dbname=postgres user=%s", server->dir, server->port,
              role != NULL ? role : "postgres");
     const struct pg_settings settings = {
-        .dsn = dsn, .connect_timeout_us = DEADLINE_US, .answer_timeout_us = DEADLINE_US};
+        .dsn = dsn, .connect_timeout_us = PATIENCE_US, .answer_timeout_us = PATIENCE_US};
     *r = (struct reader){.h = h, .config = &m->table, .code = STATUS_INTERNAL};
     r->conn = pg_conn_open(h->loop, h->resolver, &settings, &callbacks, r);
     assert_true(turn_until(h, &r->done, 1));

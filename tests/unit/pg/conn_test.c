@@ -239,10 +239,10 @@ static void test_black_hole_while_connecting(void **state)
     int port;
     int fd = listen_deaf(&port);
     snprintf(dsn, sizeof(dsn), "host=127.0.0.1 port=%d user=u connect_timeout=1000", port);
-    open_with(h, dsn, 200 * US_PER_MS, DEADLINE_US);
+    open_with(h, dsn, 200 * US_PER_MS, PATIENCE_US);
     struct mono start = mono_read();
     assert_true(turn_until(h, &h->failed, 1));
-    assert_in_range(mono_diff(mono_read(), start), 150 * US_PER_MS, 5 * US_PER_S);
+    assert_in_range(mono_diff(mono_read(), start), 150 * US_PER_MS, PATIENCE_US);
     assert_non_null(strstr(h->failure.message, "within 0.2 s"));
     close(fd);
 }
@@ -251,7 +251,7 @@ static void test_black_hole_while_resolving(void **state)
 {
     struct harness *h = *state;
     hold_slow = true;
-    open_with(h, "host=slow.test user=u", 100 * US_PER_MS, DEADLINE_US);
+    open_with(h, "host=slow.test user=u", 100 * US_PER_MS, PATIENCE_US);
     assert_true(turn_until(h, &h->failed, 1));
     hold_slow = false;
     assert_non_null(strstr(h->failure.message, "no address for slow.test"));
@@ -376,7 +376,7 @@ static void test_close_inside_callbacks(void **state)
     for (int in = CLOSE_CONNECTED; in <= CLOSE_SYNCED; in++) {
         int fds = count_fds();
         h->close_in = (enum close_in)in;
-        open_with(h, pg_server_dsn(server), DEADLINE_US, DEADLINE_US);
+        open_with(h, pg_server_dsn(server), PATIENCE_US, PATIENCE_US);
         assert_true(turn_until(h, &h->connected, 1));
         if (h->conn != NULL) {
             assert_true(pg_send(h->conn, "SELECT 1", NULL, 0));
@@ -399,16 +399,16 @@ static void test_close_at_any_moment(void **state)
     char dsn[256];
     tcp_dsn(dsn, "two.test", "");
     for (int turns = 0; turns < 12; turns++) {
-        open_with(h, dsn, DEADLINE_US, DEADLINE_US);
+        open_with(h, dsn, PATIENCE_US, PATIENCE_US);
         for (int i = 0; i < turns; i++) {
             loop_turn(h->loop, false);
             pg_server_pause();
         }
         pg_conn_close(&h->conn);
     }
-    open_with(h, "host=none.test", DEADLINE_US, DEADLINE_US);
+    open_with(h, "host=none.test", PATIENCE_US, PATIENCE_US);
     pg_conn_close(&h->conn);
-    open_with(h, "=", DEADLINE_US, DEADLINE_US); // its failure is already on the way
+    open_with(h, "=", PATIENCE_US, PATIENCE_US); // its failure is already on the way
     pg_conn_close(&h->conn);
     for (int i = 0; i < 3; i++)
         loop_turn(h->loop, false);
@@ -565,7 +565,7 @@ static void test_black_hole_after_login(void **state)
     char dsn[128];
     proxy_start(&proxy);
     snprintf(dsn, sizeof(dsn), "host=127.0.0.1 port=%d user=postgres sslmode=disable", proxy.port);
-    open_with(h, dsn, DEADLINE_US, 300 * US_PER_MS);
+    open_with(h, dsn, PATIENCE_US, 300 * US_PER_MS);
     assert_true(turn_until(h, &h->connected, 1));
     query(h, "SELECT 1");
     proxy.frozen = true;
@@ -573,7 +573,7 @@ static void test_black_hole_after_login(void **state)
     assert_true(pg_send(h->conn, "SELECT 2", NULL, 0));
     assert_true(pg_sync(h->conn));
     assert_true(turn_until(h, &h->failed, 1));
-    assert_in_range(mono_diff(mono_read(), start), 250 * US_PER_MS, 5 * US_PER_S);
+    assert_in_range(mono_diff(mono_read(), start), 250 * US_PER_MS, PATIENCE_US);
     assert_string_equal(h->failure.sqlstate, "");
     assert_non_null(strstr(h->failure.message, "no answer"));
     assert_int_equal(h->results, 1);
@@ -585,7 +585,7 @@ static void test_black_hole_after_login(void **state)
 static int64_t longest_wait(struct harness *h)
 {
     int64_t longest = 0;
-    open_with(h, pg_server_dsn(server), DEADLINE_US, US_PER_S);
+    open_with(h, pg_server_dsn(server), PATIENCE_US, US_PER_S);
     assert_true(turn_until(h, &h->connected, 1));
     struct mono last = mono_read();
     for (int i = 0; i < 4; i++) {

@@ -16,8 +16,8 @@
 #include "net/resolve.h"
 #include "pg/conn.h"
 #include "support/pg_server.h"
+#include "support/patience.h"
 
-#define DEADLINE_US (30 * US_PER_S)
 #define HARNESS_MAX 64
 
 struct outcome {
@@ -160,7 +160,7 @@ static PG_SERVER_UNUSED void turn(struct harness *h)
 // Turns until *count reaches `want`; false at the deadline.
 static PG_SERVER_UNUSED bool turn_until(struct harness *h, const int *count, int want)
 {
-    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    struct mono end = mono_add(mono_read(), PATIENCE_US);
     while (*count < want && mono_read().us < end.us)
         turn(h);
     return *count >= want;
@@ -168,8 +168,8 @@ static PG_SERVER_UNUSED bool turn_until(struct harness *h, const int *count, int
 
 static PG_SERVER_UNUSED void must_connect(struct harness *h, const char *dsn)
 {
-    open_with(h, dsn, DEADLINE_US, DEADLINE_US);
-    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    open_with(h, dsn, PATIENCE_US, PATIENCE_US);
+    struct mono end = mono_add(mono_read(), PATIENCE_US);
     while (h->connected + h->failed == 0 && mono_read().us < end.us)
         turn(h);
     if (h->connected == 0)
@@ -179,7 +179,7 @@ static PG_SERVER_UNUSED void must_connect(struct harness *h, const char *dsn)
 
 static PG_SERVER_UNUSED void must_fail(struct harness *h, const char *dsn)
 {
-    open_with(h, dsn, DEADLINE_US, DEADLINE_US);
+    open_with(h, dsn, PATIENCE_US, PATIENCE_US);
     assert_true(turn_until(h, &h->failed, 1));
     assert_int_equal(h->connected, 0);
 }

@@ -66,7 +66,7 @@ static void begin(struct harness *h, struct runner *r, const char *role, const c
     char dsn[256];
     target_dsn(dsn, role, more);
     const struct pg_settings settings = {
-        .dsn = dsn, .connect_timeout_us = DEADLINE_US, .answer_timeout_us = DEADLINE_US};
+        .dsn = dsn, .connect_timeout_us = PATIENCE_US, .answer_timeout_us = PATIENCE_US};
     *r = (struct runner){.h = h, .mode = mode};
     r->conn = pg_conn_open(h->loop, h->resolver, &settings, &callbacks, r);
 }

@@ -14,6 +14,7 @@
 #include "json/tape.h"
 #include "sink/sink.h"
 #include "support/pg_server.h"
+#include "support/patience.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +24,6 @@
 #include <cmocka.h>
 
 #define FIXTURE_UNUSED __attribute__((unused))
-#define FIXTURE_DEADLINE_S 30
 #define FIXTURE_COLUMNS 8
 
 struct record {
@@ -344,7 +344,7 @@ static FIXTURE_UNUSED void fixture_destroy(struct fixture *f)
 
 #define wait_until(f, condition)                                                                   \
     do {                                                                                           \
-        struct mono fixture_end = mono_add(mono_read(), FIXTURE_DEADLINE_S * US_PER_S);            \
+        struct mono fixture_end = mono_add(mono_read(), PATIENCE_US);                              \
         while (!(condition)) {                                                                     \
             if (mono_diff(fixture_end, mono_read()) < 0)                                           \
                 fail_msg("no %s; sink %s: %s", #condition, sink_state_name(sink_state((f)->sink)), \

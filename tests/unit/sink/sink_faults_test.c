@@ -471,16 +471,15 @@ static void test_reconfigure_stuck(void **state)
     (void)state;
     struct fixture *f = fixture_create(plain_table);
     run_sql(f, "INSERT INTO t VALUES ('a', 0)");
+    f->config.postgres.statement_timeout_us = 2 * PATIENCE_US;
     PGconn *other = PQconnectdb(f->dsn);
     PQclear(PQexec(other, "BEGIN; UPDATE t SET v = 1"));
     row(f, "{\"k\":\"a\",\"v\":2}");
     fixture_start(f);
     struct sink_stats stats;
     wait_until(f, (sink_stat(f->sink, &stats), stats.in_flight_events == 1));
-    struct mono begin = mono_read();
     sink_reconfigure(f->sink, &f->config);
-    wait_until(f, f->restarts == 2);
-    assert_true(mono_diff(mono_read(), begin) < 9 * US_PER_S);
+    wait_until(f, f->restarts == 2); // long before the statement's time is up
     PQclear(PQexec(other, "COMMIT"));
     PQfinish(other);
     wait_acked(f);
@@ -568,7 +567,7 @@ static void test_destroy_in_callbacks(void **state)
             settings.callbacks.state = destroy_on_state;
         f->sink = sink_create(&settings);
         sink_start(f->sink);
-        struct mono end = mono_add(mono_read(), FIXTURE_DEADLINE_S * US_PER_S);
+        struct mono end = mono_add(mono_read(), PATIENCE_US);
         while (f->sink != NULL && mono_diff(end, mono_read()) > 0)
             loop_turn(f->loop, true);
         assert_null(f->sink);

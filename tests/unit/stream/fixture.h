@@ -18,12 +18,12 @@
 #include "net/resolve.h"
 #include "stream/peer.h"
 #include "stream/session.h"
+#include "support/patience.h"
 
 #include <dlfcn.h>
 #include <netdb.h>
 #include <sys/resource.h>
 
-#define PATIENCE_US (20 * US_PER_S)
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 struct fixture {

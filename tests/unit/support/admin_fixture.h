@@ -28,8 +28,7 @@
 #include "core/loop.h"
 #include "core/mem.h"
 #include "ops/admin_priv.h"
-
-#define DEADLINE_US (20 * US_PER_S)
+#include "support/patience.h"
 
 struct fixture {
     struct loop *loop;
@@ -146,7 +145,7 @@ static inline int connect_control(const struct fixture *f)
 
 static inline void send_all(struct fixture *f, int fd, const char *data, size_t length)
 {
-    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    struct mono end = mono_add(mono_read(), PATIENCE_US);
     while (length > 0 && mono_read().us < end.us) {
         ssize_t n = send(fd, data, length, MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN)
@@ -173,7 +172,7 @@ static inline long promised(struct buf *bytes, bool head)
 static inline struct answer receive(struct fixture *f, int fd, bool head)
 {
     struct answer a = {0};
-    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    struct mono end = mono_add(mono_read(), PATIENCE_US);
     long want = -1;
     while (!a.closed && (want < 0 || a.bytes.len < (size_t)want) && mono_read().us < end.us) {
         loop_turn(f->loop, false);
@@ -196,7 +195,7 @@ static inline struct answer receive(struct fixture *f, int fd, bool head)
 // Whether the server closes without a further byte.
 static inline bool closes(struct fixture *f, int fd)
 {
-    struct mono end = mono_add(mono_read(), DEADLINE_US);
+    struct mono end = mono_add(mono_read(), PATIENCE_US);
     char byte;
     ssize_t n = -1;
     do {

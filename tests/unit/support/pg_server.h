@@ -8,6 +8,8 @@
 #ifndef CXSINK_TESTS_SUPPORT_PG_SERVER_H
 #define CXSINK_TESTS_SUPPORT_PG_SERVER_H
 
+#include "support/patience.h"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -28,7 +30,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PG_SERVER_DEADLINE_S 60
 #define PG_SERVER_UNUSED __attribute__((unused))
 
 struct pg_server {
@@ -159,7 +160,7 @@ static inline bool pg_server_launch(struct pg_server *s)
                     "-cclient_min_messages=warning",
                     NULL};
     s->pid = pg_server_spawn(s, argv);
-    for (int i = 0; i < PG_SERVER_DEADLINE_S * 100 && !pg_server_answers(s); i++) {
+    for (int i = 0; i < PATIENCE_S * 100 && !pg_server_answers(s); i++) {
         if (waitpid(s->pid, NULL, WNOHANG) == s->pid) {
             s->pid = 0;
             return false;
@@ -177,7 +178,7 @@ static inline void pg_server_end(struct pg_server *s, int sig)
         return;
     kill(s->pid, sig);
     for (int i = 0; waitpid(s->pid, NULL, WNOHANG) == 0; i++) {
-        if (i == PG_SERVER_DEADLINE_S * 100)
+        if (i == PATIENCE_S * 100)
             kill(s->pid, SIGKILL);
         pg_server_pause();
     }
