@@ -48,6 +48,8 @@ void jobs_reconfigure(struct jobs *jobs, struct config_ref *config);
 // Leases nothing more; `fn` is called when what runs has ended or been given back, after at most
 // `limit_us`.
 void jobs_stop(struct jobs *jobs, int64_t limit_us, void (*fn)(void *owner));
+// After jobs_stop(): what runs is given back now, as far as the database takes it within a second.
+void jobs_stop_now(struct jobs *jobs);
 void jobs_destroy(struct jobs **jobs);
 
 // What they are doing, for status and metrics.

@@ -9,8 +9,12 @@
 // that puts the header in waits 250 ms for the server's word. User-Agent is "cxsink/VERSION".
 //
 // An answer that comes while the body is still being sent wins: sending stops, the connection is
-// not used again. (A server that answers and resets the connection at once may do so between a last
-// look at the socket and a send: the answer is lost then, with STATUS_UNAVAILABLE.)
+// not used again. Before each slice of the body the socket is looked at, so that an answer is read
+// before anything else is sent. What cannot be excluded: a server that answers and resets the
+// connection at once may do both between that look and the send behind it. Linux keeps what had
+// come for the reader, but libcurl gives a connection up when a send fails, and does not read on:
+// the outcome is STATUS_UNAVAILABLE then, with `sent`, never another answer. (About one in a
+// hundred of such answers on loopback; none of a server that waits a moment before it closes.)
 //
 // A kept connection may have died unnoticed. When a request on one breaks off before any byte of an
 // answer came, it is sent once more over a new connection, its body from the start, whatever its

@@ -89,10 +89,25 @@ static void check_drained(void *owner)
         stop_now(d, "the database is not ready; the spool keeps what is not committed");
 }
 
+static const char asked_again[] = "asked again; the spool keeps what is not committed";
+
 static void on_jobs_stopped(void *owner)
 {
     struct daemon *d = owner;
     d->jobs_stopped = true;
+    if (d->asked_again)
+        stop_now(d, asked_again);
+}
+
+// At once, but for a moment in which jobs are given back.
+static void stop_soon(struct daemon *d)
+{
+    bool waits = !d->asked_again && !d->jobs_stopped;
+    d->asked_again = true;
+    if (waits)
+        jobs_stop_now(d->jobs);
+    else
+        stop_now(d, asked_again);
 }
 
 static void shutdown_expired(void *owner)
@@ -186,7 +201,7 @@ static void on_signal(void *owner, unsigned events)
         else if (d->phase == DAEMON_RUNNING)
             begin_drain(d);
         else
-            stop_now(d, "asked again; the spool keeps what is not committed");
+            stop_soon(d);
     }
 }
 

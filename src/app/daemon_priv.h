@@ -79,6 +79,7 @@ struct daemon {
     bool pump_posted;
     bool commit_failing;
     bool jobs_stopped; // draining: nothing of them is under way any more
+    bool asked_again;  // draining: by a second signal
     int64_t started_us;
     struct metric_series *sync_seconds;
 };

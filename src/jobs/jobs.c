@@ -391,11 +391,17 @@ static void drop_runs(struct jobs *jobs)
         run_drop(jobs->runs);
 }
 
+// Each is stored as it stands, so that another daemon goes on with it at once.
+void jobs_stop_now(struct jobs *jobs)
+{
+    for (struct run *run = jobs->runs; run != NULL; run = run->next)
+        run_leave(run);
+    stopped(jobs);
+}
+
 static void stop_now(void *owner)
 {
-    struct jobs *jobs = owner;
-    drop_runs(jobs);
-    stopped(jobs);
+    jobs_stop_now(owner);
 }
 
 void jobs_stop(struct jobs *jobs, int64_t limit_us, void (*fn)(void *owner))

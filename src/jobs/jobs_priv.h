@@ -173,7 +173,7 @@ void run_cancel(struct run *run);
 void run_drop(struct run *run);
 // After a reload: one that waits for a token which is gone asks for the one that is there now.
 void run_reload(struct run *run);
-// At the daemon's end: one that waits goes back to the queue.
+// At the daemon's end: it goes back to the queue as it stands.
 void run_leave(struct run *run);
 const struct kind_context *run_context(struct run *run, struct kind_context *context);
 struct run *run_find(const struct jobs *jobs, const char *id);
@@ -192,6 +192,8 @@ void run_release(struct run *run, int64_t delay_us, const char *why);
 void run_finish(struct run *run, enum job_state state);
 // One request and its end.
 void run_record(struct run *run, const struct http_response *response);
+// One whose end nobody waits for: the far side may have seen it.
+void run_record_cut(struct run *run);
 void run_free_attempts(struct run *run);
 
 // --- storage.c: JOB_OP_STORE ---

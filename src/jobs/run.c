@@ -453,6 +453,11 @@ void run_reload(struct run *run)
 
 void run_leave(struct run *run)
 {
+    if (run->state == RUN_ENDING) // is being stored
+        return;
+    if (run->request != NULL)
+        run_record_cut(run);
     stop_operation(run);
+    queue_forget(run->jobs->queue, run);
     run_release(run, 0, NULL);
 }

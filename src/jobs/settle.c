@@ -27,6 +27,13 @@ void run_record(struct run *run, const struct http_response *response)
                                .latency_us = response->elapsed_us};
 }
 
+void run_record_cut(struct run *run)
+{
+    struct http_response response = {.code = STATUS_UNAVAILABLE, .sent = true};
+    snprintf(response.detail, sizeof(response.detail), "the daemon stopped before its answer came");
+    run_record(run, &response);
+}
+
 void run_free_attempts(struct run *run)
 {
     for (size_t i = 0; i < run->n_attempts; i++) {
