@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What became of one.
+// What became of one. What is done is audited: who asked, and for what; the daemon audits what
+// comes of it.
 static const struct outcome {
     const char *name, *sentence; // NULL: it is in this state
     bool done;
@@ -24,8 +25,10 @@ static const struct outcome {
 };
 
 struct change {
-    bool json;
-    size_t n, refused;
+    const struct config *config;
+    const struct jobs_request *request;
+    struct audit *audit; // opened for the first that is done
+    size_t n, refused, done;
 };
 
 static const struct outcome *find(const char *name)
@@ -46,30 +49,70 @@ static void print_sentence(const struct outcome *outcome, const char *id, const 
     buf_deinit(&line);
 }
 
+static void write_audit(struct change *change, const char *id, const char *outcome)
+{
+    const struct audit_field fields[] = {{"job", id}, {"outcome", outcome}};
+    bool retries = strcmp(change->request->verb, "retry") == 0;
+    if (change->done++ == 0)
+        change->audit = cli_audit_open(change->config, "jobs");
+    audit_write(change->audit, retries ? "job.requeue" : "job.cancel", NULL, fields, 2);
+}
+
+static bool is_known(const struct config *config, const char *action)
+{
+    for (size_t i = 0; i < config->jobs.n_actions; i++) {
+        if (strcmp(config->jobs.actions[i].name, action) == 0)
+            return true;
+    }
+    return false;
+}
+
+// It is queued, and waits for a configuration that has its action.
+static void warn_of_unknown(const struct config *config, const char *id, const char *action)
+{
+    struct buf line = {0};
+    if (is_known(config, action))
+        return;
+    cli_append_plain(&line, id, strlen(id), false);
+    buf_append_text(&line, ": this configuration has no action \"");
+    cli_append_plain(&line, action, strlen(action), false);
+    fprintf(stderr, "cxsink jobs: %s\"; the job waits for a daemon whose configuration has it\n",
+            buf_text(&line));
+    buf_deinit(&line);
+}
+
 static void print_change(void *owner, const struct pg_result *r, int row)
 {
     struct change *change = owner;
+    const char *id = pg_result_text(r, row, 0);
     const struct outcome *outcome = find(pg_result_text(r, row, 1));
     change->n++;
     change->refused += !outcome->done;
-    if (change->json)
+    if (change->request->json)
         printf("%s\n", pg_result_text(r, row, 3));
     else
-        print_sentence(outcome, pg_result_text(r, row, 0), pg_result_text(r, row, 2));
+        print_sentence(outcome, id, pg_result_text(r, row, 2));
+    if (!outcome->done)
+        return;
+    if (strcmp(change->request->verb, "retry") == 0)
+        warn_of_unknown(change->config, id, pg_result_text(r, row, 4));
+    write_audit(change, id, outcome->name);
 }
 
-// Each row: id, outcome, the state before, JSON.
-#define SELECT_JSON                                                                   \
-    "select id, outcome, coalesce(state, ''), json_build_object('id', id, 'outcome'," \
-    " outcome, 'state', state)::text from ("
+// Each row: id, outcome, the state before, JSON, action.
+#define SELECT_JSON                                                                           \
+    "select id, outcome, coalesce(state, ''), json_build_object('id', id, 'outcome',"         \
+    " outcome, 'state', state)::text, (select j.action from cxsink.jobs j where j.id = r.id)" \
+    " from ("
 
 static int change(struct database *db, const char *sql, const struct pg_param *params, int n_params,
                   const struct jobs_request *request)
 {
-    struct change change = {.json = request->json};
+    struct change change = {.config = db->config, .request = request};
     char *command = mem_printf("jobs %s", request->verb);
     bool ok = database_query(db, command, sql, params, n_params, print_change, &change);
     free(command);
+    audit_close(&change.audit);
     if (!ok)
         return database_exit_code(db);
     if (change.n == 0)

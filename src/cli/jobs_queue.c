@@ -53,6 +53,7 @@ static bool find_known(struct database *db, const struct submissions *jobs, char
 
 struct queueing {
     struct loop *loop;
+    const struct config *config;
     struct status st;      // of the answer
     struct status trouble; // of the connection
     bool answered, late;
@@ -71,6 +72,20 @@ static void on_told(void *owner, enum log_level level, const char *sentence)
     (void)owner, (void)level, (void)sentence;
 }
 
+static void on_queued(void *owner, const char *source, struct buf *list)
+{
+    struct queueing *q = owner;
+    struct audit *audit = cli_audit_open(q->config, "jobs");
+    for (size_t at = 0; at < list->len;) {
+        const char *id = list->data + at;
+        const char *action = id + strlen(id) + 1;
+        const struct audit_field fields[] = {{"job", id}, {"action", action}, {"source", source}};
+        audit_write(audit, "job.queued", NULL, fields, 3);
+        at = (size_t)(action - list->data) + strlen(action) + 1;
+    }
+    audit_close(&audit);
+}
+
 static void on_enqueued(void *owner, const struct status *st, size_t n_new)
 {
     struct queueing *q = owner;
@@ -87,13 +102,13 @@ static void on_late(void *owner)
 
 static int enqueue(struct database *db, const struct submissions *jobs, int64_t patience_us)
 {
-    struct queueing q = {.loop = db->loop};
+    struct queueing q = {.loop = db->loop, .config = db->config};
     struct timer patience;
     struct queue *queue = queue_create(&(struct queue_settings){
         .loop = db->loop,
         .resolver = db->resolver,
         .config = db->config,
-        .callbacks = {.connection = on_connection, .told = on_told},
+        .callbacks = {.connection = on_connection, .queued = on_queued, .told = on_told},
         .owner = &q,
     });
     timer_init(&patience, db->loop, "patience", on_late, &q);

@@ -138,7 +138,8 @@ void jobs_tell_end(struct jobs *jobs, const struct job *job, const char *kind, c
     static const char *const events[JOB_STATE_COUNT] = {[JOB_SUCCEEDED] = "job.succeeded",
                                                         [JOB_FAILED] = "job.failed",
                                                         [JOB_CANCELLED] = "job.cancelled"};
-    const struct log_fields fields = {.job = job->id, .trace_id = job->trace_id};
+    const struct log_fields fields = {.job = job->id,
+                                      .trace_id = job->trace_id[0] != '\0' ? job->trace_id : NULL};
     char *message = error != NULL ? message_of(error) : NULL;
     int64_t took = loop_wall_us(jobs->loop) - job->started_us;
     if (took < 0)

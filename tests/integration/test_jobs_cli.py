@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -24,6 +25,8 @@ class Jobs(commands.Commands):
         self.database = database
         super().__init__(build, home, daemon.config(database.dsn if database else "host=127.0.0.1 port=9", far,
                                                     jobs=farside.jobs(far, **changes)))
+        self.audit_file = pathlib.Path(self.config["state_dir"]) / "audit.jsonl"
+        self.audit_file.parent.mkdir(exist_ok=True)
 
     def jobs(self, *args, **options):
         return self.run("jobs", *args, **options)
@@ -535,6 +538,33 @@ def test_retry_by_filter(queue):
     assert queue.jobs("retry", "--all").stderr == "cxsink jobs: there is none to retry\n"
     assert queue.jobs("retry", "--state", "succeeded", code=1).stderr == "s1: is succeeded\n"
     assert queue.database.value("select count(*) from cxsink.jobs where state = 'queued'") == 3
+
+
+def test_a_retry_of_an_unknown_action_says_so(queue):
+    queue.database.query("insert into cxsink.jobs (id, action, state, finished_at) values ('u', 'gone', 'failed', now()),"
+                         " ('k', 'ticket', 'failed', now())")
+    done = queue.jobs("retry", "--all")
+    assert sorted(done.stdout.splitlines()) == ["k: queued again", "u: queued again"]
+    assert done.stderr == ('cxsink jobs: u: this configuration has no action "gone"; the job waits for a daemon whose '
+                           "configuration has it\n")
+
+
+def test_what_commands_do_is_audited(queue):
+    """Who asked for what, in the same chain as the daemon's events; without the file on stderr."""
+    queue.submit(json.dumps([ticket(id="a"), ticket(id="b"), ticket(id="s", every="1h")]))
+    queue.submit(json.dumps(ticket(id="a")))  # is there already
+    queue.jobs("cancel", "a", "s", "none", code=1)
+    queue.jobs("retry", "a", "b", code=1)
+    events = [json.loads(line) for line in queue.audit_file.read_text().splitlines()]
+    assert [(e["event"], e["job"], e.get("source", e.get("outcome"))) for e in events] == [
+        ("job.queued", "a", "submit"), ("job.queued", "b", "submit"), ("job.cancel", "a", "cancelled"),
+        ("job.cancel", "s", "stopped"), ("job.requeue", "a", "queued again")]
+    assert all(e["user"] for e in events) and events[0]["action"] == "ticket"
+    assert [e["prev"] for e in events[1:]] == [e["hash"] for e in events[:-1]]
+    queue.audit_file.unlink()
+    queue.audit_file.parent.rmdir()
+    said = queue.jobs("cancel", "b").stderr
+    assert "what is done is told to" in said and ("job.cancel" in said or "the journal alone" in said)
 
 
 # --- schedules -----------------------------------------------------------------------------------
