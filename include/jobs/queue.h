@@ -29,6 +29,11 @@ struct resolver;
 // it, and undoes what must be undone. After twice as many it is failed as it is.
 #define JOB_LEASE_LOSSES_MAX 5
 
+// The oldest PostgreSQL that jobs work with, as pg_conn_server_version() tells it. STATUS_INVALID
+// says so of an older one.
+#define QUEUE_SERVER_MIN 130000
+enum status_code queue_check_server(int version, struct status *st) STATUS_MUST_CHECK;
+
 struct queue_callbacks {
     // A job is leased to this worker; it is the receiver's now. Its state is RUNNING or POLLING.
     void (*claimed)(void *owner, struct job *job);

@@ -3,6 +3,7 @@
 #include "check_priv.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "jobs/queue.h"
 #include "pg/catalog.h"
 #include "pg/conn.h"
 #include "pg/migrate.h"
@@ -157,6 +158,10 @@ static void on_connected(void *owner)
     struct check_database *db = owner;
     const struct config *config = db->task.probe->config;
     const char *jobs = config->jobs.enabled ? "t" : "f";
+    struct status st;
+    if (config->jobs.enabled &&
+        queue_check_server(pg_conn_server_version(db->conn), &st) != STATUS_OK)
+        check_add(db->task.probe, st.code, "/jobs", "%s", st.detail);
     db->task.doing = "asking PostgreSQL what is there";
     // When they cannot be sent, on_failed comes.
     bool ok = pg_send(db->conn, clock_sql, NULL, 0) &&

@@ -5,6 +5,7 @@
 #include "cli/common.h"
 #include "cli/options.h"
 #include "core/loop.h"
+#include "jobs/queue.h"
 #include "net/resolve.h"
 #include "pg/conn.h"
 #include "pg/migrate.h"
@@ -38,6 +39,7 @@ struct session {
     struct migrate_run *run;
     struct migrate_outcome outcome;
     bool connected;
+    bool has_jobs; // the configuration
 };
 
 static void on_migrated(void *owner, const struct migrate_outcome *outcome)
@@ -45,6 +47,10 @@ static void on_migrated(void *owner, const struct migrate_outcome *outcome)
     struct session *s = owner;
     s->run = NULL;
     s->outcome = *outcome;
+    struct status st;
+    if (s->has_jobs && outcome->code == STATUS_OK && outcome->detail[0] == '\0' &&
+        queue_check_server(pg_conn_server_version(s->conn), &st) != STATUS_OK)
+        snprintf(s->outcome.detail, sizeof(s->outcome.detail), "%s", st.detail);
     loop_stop(s->loop);
 }
 
@@ -174,7 +180,7 @@ static int run_command(const char *path, bool json)
     struct config *config = cli_load_config(path);
     if (config == NULL)
         return EXIT_CONFIG;
-    struct session session = {0};
+    struct session session = {.has_jobs = config->jobs.enabled};
     migrate(&session, &config->postgres);
     config_free(&config);
     if (json)

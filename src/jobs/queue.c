@@ -150,10 +150,24 @@ static void on_migrated(void *owner, const struct migrate_outcome *outcome)
     become_ready(queue);
 }
 
+enum status_code queue_check_server(int version, struct status *st)
+{
+    if (version >= QUEUE_SERVER_MIN)
+        return STATUS_OK;
+    return status_set(st, STATUS_INVALID,
+                      "jobs need PostgreSQL %d or later, and this server is %d.%d; events do not",
+                      QUEUE_SERVER_MIN / 10000, version / 10000, version % 10000);
+}
+
 static void on_connected(void *owner)
 {
     struct queue *queue = owner;
     enum config_migrate mode = postgres(queue)->migrate;
+    struct status st;
+    if (queue_check_server(pg_conn_server_version(queue->conn), &st) != STATUS_OK) {
+        queue_lost(queue, st.code, st.detail);
+        return;
+    }
     if (!queue->settings.worker || queue->migrated || mode == MIGRATE_OFF) {
         become_ready(queue);
         return;

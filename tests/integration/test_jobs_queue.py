@@ -224,6 +224,26 @@ def test_without_its_tables_events_go_on(make_daemon, database, far):
     wait.until(lambda: daemon.status()["jobs"]["last_error"] is None, 30, "the error is gone")
 
 
+def test_a_server_that_is_too_old_is_told(make_daemon, database, cluster, far, cxsink):
+    """Plainly, by whatever meets it; events go on."""
+    with pgproxy.Proxy(cluster.port) as proxy:
+        proxy.version = b"12"
+        dsn = f"host=127.0.0.1 port={proxy.port} user=postgres dbname={database.name}"
+        daemon = make_daemon(daemons.config(dsn, far, jobs=farside.jobs(far)))
+        words = "jobs need PostgreSQL 13 or later, and this server is 12."
+        migrated = cxsink("migrate", "-c", daemon.path)
+        assert migrated.returncode == 0 and "note: " + words in migrated.stdout
+        checked = cxsink("check", "--connect", "-c", daemon.path)
+        assert checked.returncode != 0 and words in checked.stdout + checked.stderr
+        daemon.start()
+        far.wait_connected()
+        far.send(farside.tenants.event("k"))
+        wait.until(lambda: database.count() == 1, 30, "events are written")
+        assert words in wait.until(lambda: daemon.status()["jobs"]["last_error"], 30, "it is in the status")
+        proxy.version = None
+        farside.wait_job(database, farside.enqueue(database, "scan", SMALL))
+
+
 def test_events_flow_while_a_far_side_stalls(make_daemon, database, far):
     settings = daemons.config(database.dsn, far, jobs=farside.jobs(far, concurrency=8))
     daemon = make_daemon(settings).start().wait_ready()

@@ -4,6 +4,7 @@
 A black hole keeps the connection open, takes what is sent, and never answers.
 """
 import asyncio
+import re
 import socket
 import threading
 
@@ -25,6 +26,7 @@ class Proxy:
     def __init__(self, port):
         self.target = port
         self.hole = None
+        self.version = None  # two digits: the server's, as clients see it
         self.taken = 0  # connections that a hole swallowed
         self.opened = 0
         self._writers = set()
@@ -119,6 +121,8 @@ class Proxy:
         while data := await upstream.read(65536):
             if state["deaf"] or self.hole in ("silence", "deaf"):
                 self._swallow(state)
+            if self.version is not None:
+                data = re.sub(rb"(server_version\0)\d\d", rb"\g<1>" + self.version, data)
             if not state["swallow"]:
                 writer.write(data)
                 await writer.drain()
