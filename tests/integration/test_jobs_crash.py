@@ -177,13 +177,18 @@ def test_killed_at_every_request_of_every_kind(make_daemon, database, far, workd
 def test_killed_again_and_again_under_load(make_daemon, database, far):
     """30 times, at any moment."""
     kills, jobs = 30, 900
-    fleet = Fleet(make_daemon, database, far)
+    # Each of its own, since two at once would not read back what they sent.
+    configures = [f"configure-{n}" for n in range(50)]
+    fleet = Fleet(make_daemon, database, far, actions={
+        name: {"kind": "configure", "api": "cxone", "action_id": name} for name in configures})
     daemon = fleet.start()
     moments = random.Random(20261121)
     fleet.enqueue("scan", SMALL, jobs // 3)
     fleet.enqueue("ticket", {"inputs": {"n": 1}}, jobs // 3)
     fleet.enqueue("release", {"version_id": "v1", "environment": "sandbox", "code": CODE}, 10)
-    fleet.enqueue("scan", SMALL, jobs - 2 * (jobs // 3) - 10, prefix="more")
+    for name in configures:
+        fleet.enqueue(name, {"timeout_ms": 5000, "retry": {"enabled": True, "max_retries": 2}}, 1)
+    fleet.enqueue("scan", SMALL, jobs - 2 * (jobs // 3) - 10 - len(configures), prefix="more")
     for _ in range(kills):
         goal = len(far.effects) + moments.randrange(1, 30)
         wait.until(lambda: len(far.effects) >= min(goal, jobs), 30, "it works on", poll=moments.uniform(0.0005, 0.01))
@@ -192,6 +197,48 @@ def test_killed_again_and_again_under_load(make_daemon, database, far):
         daemon.start().wait_up()
     fleet.wait_done()
     fleet.check_once(jobs)
+
+
+def test_killed_while_one_waits_for_the_lock_of_another(make_daemon, database, far):
+    """Both go on, one after the other."""
+    fleet = Fleet(make_daemon, database, far)
+    daemon = fleet.start()
+    far.script("PATCH", "/versions/v1$", stall())
+    for name in ("holds", "waits"):
+        farside.enqueue(database, "release", {"version_id": "v1", "environment": "sandbox", "code": CODE}, id=name)
+        wait.until(lambda: len(far.seen("PATCH")) == 1, 30, "one publishes")
+    wait.until(lambda: "job waits (release): another job holds its lock" in daemon.log(), 30, "the other waits")
+    daemon.kill()
+    assert database.query("select job_id from cxsink.job_locks") == [("holds",)]
+    fleet.let_leases_end()
+    fleet.start()
+    fleet.wait_done()
+    fleet.check_once(2)
+    keys = dict(database.query("select id, idempotency_key::text from cxsink.jobs"))
+    sent = [r["headers"]["Idempotency-Key"] for r in far.seen("PATCH")]
+    assert sent == [keys["holds"], keys["holds"], keys["waits"]]
+    assert database.value("select count(*) from cxsink.job_locks") == 0
+
+
+def test_killed_while_it_sends_a_notification(make_daemon, database, far):
+    """It is sent again, as the same delivery; the job's end is one."""
+    fleet = Fleet(make_daemon, database, far,
+                  actions={"scan": {"notify_url": far.url("/hook/scan"), "allow_private": True}})
+    daemon = fleet.start()
+    far.script("POST", "/hook/scan", stall())
+    farside.enqueue(database, "scan", SMALL, id="a")
+    far.wait_seen(1, "POST", "/hook/scan")
+    daemon.kill()
+    database.query("update cxsink.job_notifications set run_at = now()")  # as if its minute had passed
+    daemon.start().wait_up()
+    far.wait_seen(2, "POST", "/hook/scan")
+    wait.until(lambda: database.query("select attempt, finished_at is not null, error from cxsink.job_notifications")
+               == [(2, True, None)], 30, "it is delivered")
+    first, second = far.seen("POST", "/hook/scan")
+    assert first["body"] == second["body"] and json.loads(first["body"])["jobId"] == "a"
+    assert first["headers"]["X-Cxsink-Delivery"] == second["headers"]["X-Cxsink-Delivery"]
+    fleet.check_once(1)
+    assert [e["event"] for e in daemon.audit() if e.get("job") == "a"].count("job.succeeded") == 1
 
 
 def test_one_dies_and_one_is_stopped_beyond_its_lease(make_daemon, database, far):

@@ -14,6 +14,7 @@ from support import farside, pgproxy, wait
 from support import postgres as postgres_support
 from support.farside import answer, stall
 from support.fleet import Fleet
+from test_database import set_read_only
 
 SMALL = {"data": base64.b64encode(b"small").decode(), "encoding": "base64", "content_type": "application/octet-stream"}
 
@@ -124,6 +125,21 @@ def test_waiting_uses_no_attempt(fleet, database, far):
     fleet.check_once(20)
 
 
+def test_a_token_endpoint_that_is_down_fails_no_kind(fleet, database, far):
+    """Jobs of all kinds wait, and one request for a token at a time is made; none pays for it."""
+    far.token_answers += [answer(503)] * 1000
+    fleet.start()
+    publish = {"version_id": "v1", "environment": "sandbox", "code": "a();"}
+    for action, params in (("scan", SMALL), ("ticket", {"inputs": {}}), ("release", publish), ("timeouts", {"timeout_ms": 5})):
+        fleet.enqueue(action, params, 1)
+    wait.until(lambda: len(far.token_requests) >= 4, 60, "the token is asked for again and again")
+    assert fleet.count("finished_at is not null") == 0 and not far.seen()
+    far.token_answers.clear()
+    fleet.wait_done()
+    fleet.check_once(4)
+    assert fleet.count("failures > 0") == 0
+
+
 def test_a_job_that_is_retried_keeps_its_history(fleet, database, far):
     fleet.start()
     far.script("POST", "/execute$", answer(400, {"message": "not yet"}))
@@ -181,6 +197,27 @@ def test_commits_whose_answer_is_lost(make_daemon, database, cluster, far):
         ended = [e["job"] for e in daemon.audit() if e["event"] == "job.succeeded"]
         assert sorted(ended) == sorted(fleet.column("id"))
         assert daemon.stop() == 0
+
+
+def test_a_failover_to_a_standby_and_back(make_daemon, rough, far):
+    """25006, while jobs run: what they came to is stored when there is a server again that takes it."""
+    fleet = Fleet(make_daemon, rough, far)
+    daemon = fleet.start(concurrency=4)
+    gate = farside.Gate()
+    far.script("POST", "/execute$", *[gate] * 4)
+    fleet.enqueue("scan", SMALL, 30)
+    gate.wait_held(4)
+    set_read_only(rough.cluster, True)
+    gate.open()
+    wait.until(lambda: "25006" in daemon.log(), 30, "it meets 25006")
+    wait.until(lambda: "25006" in (daemon.status()["jobs"]["last_error"] or ""), 30, "it is in the status")
+    assert fleet.count("finished_at is not null") == 0
+    set_read_only(rough.cluster, False)
+    fleet.wait_done()
+    fleet.check_once(30)
+    wait.until(lambda: daemon.status()["jobs"]["last_error"] is None, 30, "the error is gone")
+    ended = [e["job"] for e in daemon.audit() if e["event"] == "job.succeeded"]
+    assert sorted(ended) == sorted(fleet.column("id"))
 
 
 def test_through_pgbouncer(make_daemon, rough, far, workdir):
