@@ -3,7 +3,7 @@
 // limits are checked. Usage: bench_decode [SCHEMA-FILE]
 #include "core/clock.h"
 #include "core/fsio.h"
-#include "default_event.h"
+#include "support/default_event.h"
 #include "json/tape.h"
 #include "schema/compile.h"
 #include "schema/validate.h"

@@ -7,7 +7,7 @@
 #include "core/clock.h"
 #include "core/fsio.h"
 #include "core/mem.h"
-#include "default_event.h"
+#include "support/default_event.h"
 #include "json/tape.h"
 #include "schema/compile.h"
 #include "schema/validate.h"

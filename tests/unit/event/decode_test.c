@@ -12,6 +12,7 @@
 #include "json/tape.h"
 #include "json/text.h"
 #include "schema/compile.h"
+#include "support/default_event.h"
 
 #include <endian.h>
 #include <stdio.h>
@@ -20,19 +21,16 @@
 
 #define SCHEMA_FILE "config/schemas/cxone-event.json"
 
-// The default table of the product.
-static const struct mapping_column columns[] = {
-    {"interaction_id", "/interactionId", PG_VARCHAR, 259, true},
-    {"timestamp", "/timestamp", PG_TIMESTAMPTZ, -1, true},
-    {"type", "/type", PG_VARCHAR, 54, true},
-    {"idempotency_key", "/idempotencyKey", PG_VARCHAR, 259, true},
-    {"duration", "/attributes/duration", PG_FLOAT8, -1, false},
-    {"disposition", "/attributes/disposition", PG_VARCHAR, 259, false},
-    {"queue_name", "/attributes/queueName", PG_VARCHAR, 259, false},
-    {"agent_id", "/attributes/agentId", PG_VARCHAR, 259, false},
-    {"attributes", "/attributes", PG_JSONB, -1, false},
+enum {
+    TIMESTAMP = 1,
+    KEY = DEFAULT_KEY,
+    DURATION,
+    DISPOSITION,
+    QUEUE,
+    AGENT,
+    ATTRIBUTES,
+    N_COLUMNS
 };
-enum { TIMESTAMP = 1, KEY = 3, DURATION, DISPOSITION, QUEUE, AGENT, ATTRIBUTES, N_COLUMNS };
 
 struct fixture {
     struct decoder *decoder;
@@ -54,7 +52,7 @@ static int set_up(void **state)
     if (fsio_read_file(SCHEMA_FILE, 1 << 20, &text, &st) != STATUS_OK ||
         schema_compile(SCHEMA_FILE, text.data, text.len, &f->schema, faults, 4, &n, &st) !=
             STATUS_OK ||
-        mapping_compile(columns, N_COLUMNS, &key, 1, &f->mapping, &st) != STATUS_OK) {
+        mapping_compile(default_columns, DEFAULT_COLUMNS, &key, 1, &f->mapping, &st) != STATUS_OK) {
         print_error("%s (run from the repository's root)\n", st.detail);
         return -1;
     }
@@ -461,7 +459,7 @@ static void test_integer_duration(void **state)
 {
     struct fixture *f = *state;
     struct mapping_column changed[DURATION + 1];
-    memcpy(changed, columns, sizeof(changed));
+    memcpy(changed, default_columns, sizeof(changed));
     changed[DURATION].type = PG_INT4;
     struct mapping *mapping = f->mapping;
     unsigned key = KEY;

@@ -26,18 +26,7 @@ static struct config_action plain(void)
 
 static int setup(void **state)
 {
-    struct drive *d = mem_zalloc(sizeof(*d));
-    d->action = plain();
-    *state = d;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct drive *d = *state;
-    drive_end(d);
-    free(d);
-    return 0;
+    return drive_set_up(state, plain());
 }
 
 static struct drive *begin(void **state, const char *params)
@@ -277,7 +266,7 @@ static void checks(void **state)
               "did you mean \"max_retries\"?");
 }
 
-#define with_drive(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_drive(test) cmocka_unit_test_setup_teardown(test, setup, drive_tear_down)
 
 int main(void)
 {

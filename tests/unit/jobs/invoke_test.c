@@ -20,18 +20,7 @@ static struct config_action plain(void)
 
 static int setup(void **state)
 {
-    struct drive *d = mem_zalloc(sizeof(*d));
-    d->action = plain();
-    *state = d;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct drive *d = *state;
-    drive_end(d);
-    free(d);
-    return 0;
+    return drive_set_up(state, plain());
 }
 
 static void begin(struct drive *d, const char *params)
@@ -344,7 +333,7 @@ static void the_size_of_the_body_on_both_sides(void **state)
     free(text);
 }
 
-#define with_drive(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_drive(test) cmocka_unit_test_setup_teardown(test, setup, drive_tear_down)
 
 int main(void)
 {

@@ -72,6 +72,22 @@ static inline void drive_end(struct drive *d)
     free(d->params_text);
 }
 
+static inline int drive_set_up(void **state, struct config_action action)
+{
+    struct drive *d = mem_zalloc(sizeof(*d));
+    d->action = action;
+    *state = d;
+    return 0;
+}
+
+static inline int drive_tear_down(void **state)
+{
+    struct drive *d = *state;
+    drive_end(d);
+    free(d);
+    return 0;
+}
+
 // The record as another process reads it.
 static inline struct job *drive_copy(const struct job *job)
 {

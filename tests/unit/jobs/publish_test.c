@@ -30,21 +30,10 @@ static char checksum[HASH_SHA256_HEX_SIZE];
 
 static int setup(void **state)
 {
-    struct drive *d = mem_zalloc(sizeof(*d));
     unsigned char digest[HASH_SHA256_SIZE];
     hash_sha256(CODE, strlen(CODE), digest);
     hash_hex(digest, sizeof(digest), checksum);
-    d->action = plain();
-    *state = d;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct drive *d = *state;
-    drive_end(d);
-    free(d);
-    return 0;
+    return drive_set_up(state, plain());
 }
 
 static struct drive *begin(void **state, const char *params)
@@ -549,7 +538,7 @@ static void the_size_of_the_code_on_both_sides(void **state)
     free(text);
 }
 
-#define with_drive(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_drive(test) cmocka_unit_test_setup_teardown(test, setup, drive_tear_down)
 
 int main(void)
 {
