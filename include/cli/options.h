@@ -57,8 +57,10 @@ struct option;
 // Returns EXIT_WRONG_USAGE.
 int cli_option_fault(const char *command, const struct option *longs, char *const *argv,
                      int returned);
-// " (did you mean "x"?)" or the like for a name that is none of those considered, or ""; in `room`.
-struct suggest;
-const char *cli_suggestion(struct suggest *names, char *room, size_t size);
+#define CLI_SUGGESTION_SIZE 512
+// " (did you mean "x"?)" or the like, or "", for a name that is none of the `n` known ones; in
+// `room`. `known` is an array of structs of `size` bytes that begin with their name (a char *).
+const char *cli_suggestion(const char *wrong, const void *known, size_t n, size_t size,
+                           char room[CLI_SUGGESTION_SIZE]);
 
 #endif

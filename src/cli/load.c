@@ -6,7 +6,6 @@
 #include "cli/common.h"
 #include "cli/load_priv.h"
 #include "cli/options.h"
-#include "config/suggest.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "database.h"
@@ -399,14 +398,10 @@ static size_t find_stream(const struct config *config, const char *name)
 
 static void tell_no_stream(const struct config *config, const char *name)
 {
-    char suggestion[512];
-    struct suggest names;
-    suggest_init(&names, name);
-    for (size_t i = 0; i < config->n_streams; i++)
-        suggest_consider(&names, config->streams[i].name);
-    fprintf(stderr, "cxsink load: the configuration has no stream \"%s\"%s\n", name,
-            cli_suggestion(&names, suggestion, sizeof(suggestion)));
-    suggest_deinit(&names);
+    char room[CLI_SUGGESTION_SIZE];
+    fprintf(
+        stderr, "cxsink load: the configuration has no stream \"%s\"%s\n", name,
+        cli_suggestion(name, config->streams, config->n_streams, sizeof(config->streams[0]), room));
 }
 
 static int load(const char *path, const char *stream, char **files, bool restart)

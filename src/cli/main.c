@@ -3,7 +3,6 @@
 #include "app/daemon.h"
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "config/suggest.h"
 #include "core/log.h"
 
 #include <signal.h>
@@ -66,26 +65,17 @@ static bool wants_help(const char *argument)
            strcmp(argument, "help") == 0;
 }
 
-static int no_command(const char *name)
-{
-    char suggestion[512];
-    struct suggest names;
-    suggest_init(&names, name);
-    for (size_t i = 0; i < cli_commands_count; i++)
-        suggest_consider(&names, cli_commands[i].name);
-    fprintf(stderr, "cxsink: no command \"%s\"%s; see `cxsink --help`\n", name,
-            cli_suggestion(&names, suggestion, sizeof(suggestion)));
-    suggest_deinit(&names);
-    return EXIT_WRONG_USAGE;
-}
-
 static int dispatch(int argc, char **argv, int index)
 {
     for (size_t i = 0; i < cli_commands_count; i++) {
         if (strcmp(argv[index], cli_commands[i].name) == 0)
             return run_command(&cli_commands[i], argc, argv, index);
     }
-    return no_command(argv[index]);
+    char room[CLI_SUGGESTION_SIZE];
+    fprintf(stderr, "cxsink: no command \"%s\"%s; see `cxsink --help`\n", argv[index],
+            cli_suggestion(argv[index], cli_commands, cli_commands_count, sizeof(cli_commands[0]),
+                           room));
+    return EXIT_WRONG_USAGE;
 }
 
 int main(int argc, char **argv)

@@ -63,25 +63,30 @@ static const struct cli_option *find(const struct cli_options *options, int retu
     return NULL;
 }
 
-const char *cli_suggestion(struct suggest *names, char *room, size_t size)
+const char *cli_suggestion(const char *wrong, const void *known, size_t n, size_t size,
+                           char room[CLI_SUGGESTION_SIZE])
 {
-    const char *sentence = suggest_sentence(names);
-    snprintf(room, size, "%s%s%s", sentence[0] != '\0' ? " (" : "", sentence,
-             sentence[0] != '\0' ? ")" : "");
+    struct suggest names;
+    suggest_init(&names, wrong);
+    for (size_t i = 0; i < n; i++)
+        suggest_consider(&names,
+                         *(const char *const *)(const void *)((const char *)known + i * size));
+    const char *sentence = suggest_sentence(&names);
+    bool any = sentence[0] != '\0';
+    snprintf(room, CLI_SUGGESTION_SIZE, "%s%s%s", any ? " (" : "", sentence, any ? ")" : "");
+    suggest_deinit(&names);
     return room;
 }
 
 static int unknown_option(const char *command, const struct option *longs, const char *word)
 {
-    char suggestion[512];
-    struct suggest names;
-    suggest_init(&names, word + strspn(word, "-"));
-    for (const struct option *o = longs; o->name != NULL; o++)
-        suggest_consider(&names, o->name);
-    int code = cli_usage_error(command, "unknown option \"%s\"%s", word,
-                               cli_suggestion(&names, suggestion, sizeof(suggestion)));
-    suggest_deinit(&names);
-    return code;
+    char room[CLI_SUGGESTION_SIZE];
+    size_t n = 0;
+    while (longs[n].name != NULL)
+        n++;
+    return cli_usage_error(
+        command, "unknown option \"%s\"%s", word,
+        cli_suggestion(word + strspn(word, "-"), longs, n, sizeof(longs[0]), room));
 }
 
 int cli_option_fault(const char *command, const struct option *longs, char *const *argv,
