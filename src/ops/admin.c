@@ -218,6 +218,6 @@ void admin_tick(struct admin *admin)
         if (gates[i] == NULL)
             continue;
         admin_sweep(gates[i], now);
-        live_tick(gates[i]);
+        admin_live_tick(gates[i]);
     }
 }

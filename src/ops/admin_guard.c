@@ -23,7 +23,7 @@ static bool is_address(const char *host)
     return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
-bool guard_host(const char *own, const char *host)
+bool admin_guard_host(const char *own, const char *host)
 {
     bool bracketed = host[0] == '[';
     const char *start = host + bracketed;
@@ -36,7 +36,7 @@ bool guard_host(const char *own, const char *host)
     return (strcmp(own, "0.0.0.0") == 0 || strcmp(own, "::") == 0) && is_address(name);
 }
 
-bool guard_origin(const char *origin, const char *host)
+bool admin_guard_origin(const char *origin, const char *host)
 {
     if (*origin == '\0')
         return true;
@@ -45,7 +45,7 @@ bool guard_origin(const char *origin, const char *host)
 }
 
 // Hashes are compared, so that neither the place of a difference nor the length shows.
-bool guard_token(const char *token, const char *given, size_t length)
+bool admin_guard_token(const char *token, const char *given, size_t length)
 {
     unsigned char ours[HASH_SHA256_SIZE], theirs[HASH_SHA256_SIZE];
     hash_sha256(token, strlen(token), ours);
@@ -53,10 +53,10 @@ bool guard_token(const char *token, const char *given, size_t length)
     return CRYPTO_memcmp(ours, theirs, sizeof(ours)) == 0;
 }
 
-bool guard_bearer(const char *token, const char *header)
+bool admin_guard_bearer(const char *token, const char *header)
 {
     if (token == NULL)
         return true;
     return strncasecmp(header, "Bearer ", 7) == 0 &&
-           guard_token(token, header + 7, strlen(header + 7));
+           admin_guard_token(token, header + 7, strlen(header + 7));
 }

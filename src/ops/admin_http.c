@@ -58,7 +58,7 @@ static void on_destroyed(struct lws *wsi)
     if (c->next != NULL)
         c->next->previous = c->previous;
     c->gate->n_connections--;
-    live_ended(c);
+    admin_live_ended(c);
     buf_deinit(&c->body);
     free(c);
 }
@@ -109,11 +109,11 @@ static bool read_headers(struct lws *wsi, struct headers *h)
 static struct admin_asker judge(const struct gate *gate, const struct headers *h)
 {
     const struct admin_settings *settings = &gate->admin->settings;
-    if (!gate->trusted && !guard_host(settings->host, h->host))
+    if (!gate->trusted && !admin_guard_host(settings->host, h->host))
         return (struct admin_asker){"this Host is not served here", 403, false};
-    if (!guard_origin(h->origin, h->host))
+    if (!admin_guard_origin(h->origin, h->host))
         return (struct admin_asker){"pages of another origin are not served", 403, false};
-    bool known = gate->trusted || guard_bearer(settings->token, h->authorization);
+    bool known = gate->trusted || admin_guard_bearer(settings->token, h->authorization);
     return (struct admin_asker){.known = known};
 }
 
@@ -270,13 +270,13 @@ static int admin_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
         on_destroyed(wsi);
         return 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: // an upgrade to WebSocket
-        return live_handshake(connection_of(wsi));
+        return admin_live_handshake(connection_of(wsi));
     case LWS_CALLBACK_ESTABLISHED:
-        return live_established(connection_of(wsi));
+        return admin_live_established(connection_of(wsi));
     case LWS_CALLBACK_RECEIVE:
-        return live_received(connection_of(wsi), in, length);
+        return admin_live_received(connection_of(wsi), in, length);
     case LWS_CALLBACK_SERVER_WRITEABLE:
-        return live_writable(connection_of(wsi));
+        return admin_live_writable(connection_of(wsi));
     default:
         return 0;
     }

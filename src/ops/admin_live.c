@@ -25,7 +25,7 @@ static void set_state(struct connection *c, enum live_state to)
 
 // --- who may look ---
 
-int live_handshake(struct connection *c)
+int admin_live_handshake(struct connection *c)
 {
     char path[16] = "";
     if (c == NULL || c->gate->admin == NULL)
@@ -63,7 +63,7 @@ static void begin(struct connection *c)
     want_snapshot(c);
 }
 
-int live_established(struct connection *c)
+int admin_live_established(struct connection *c)
 {
     if (c == NULL || c->gate->admin == NULL)
         return -1;
@@ -86,7 +86,7 @@ static bool token_right(const struct connection *c)
     if (tape_parse(&tape, c->message.data, c->message.len)) {
         uint32_t i = lookup_member(&tape, 0, "token");
         if (i != TAPE_NONE && tape.tokens[i].kind == TAPE_STRING)
-            right = guard_token(token, given, text_unescape(&tape, i, given));
+            right = admin_guard_token(token, given, text_unescape(&tape, i, given));
     }
     tape_deinit(&tape);
     mem_wipe(given, sizeof(given));
@@ -101,7 +101,7 @@ static void forget_message(struct connection *c)
 }
 
 // The page says hello even where no token is asked for: what is not waited for is not looked at.
-int live_received(struct connection *c, const char *data, size_t length)
+int admin_live_received(struct connection *c, const char *data, size_t length)
 {
     if (c == NULL || c->gate->admin == NULL)
         return -1;
@@ -153,7 +153,7 @@ static int send_snapshot(struct connection *c)
     return sent < (int)length ? -1 : 0;
 }
 
-int live_writable(struct connection *c)
+int admin_live_writable(struct connection *c)
 {
     if (c == NULL || c->gate->admin == NULL)
         return -1;
@@ -166,7 +166,7 @@ int live_writable(struct connection *c)
     return c->live == LIVE_VIEWING && c->waits ? send_snapshot(c) : 0;
 }
 
-void live_tick(struct gate *gate)
+void admin_live_tick(struct gate *gate)
 {
     for (struct connection *c = gate->first; gate->n_viewers > 0 && c != NULL; c = c->next) {
         if (c->live == LIVE_VIEWING && !c->waits)
@@ -174,7 +174,7 @@ void live_tick(struct gate *gate)
     }
 }
 
-void live_ended(struct connection *c)
+void admin_live_ended(struct connection *c)
 {
     set_state(c, LIVE_NONE);
     forget_message(c);

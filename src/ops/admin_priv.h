@@ -126,26 +126,26 @@ struct admin_asker admin_who_asks(const struct gate *gate, struct lws *wsi);
 
 // --- admin_live.c: the callbacks of a WebSocket; non-zero closes ---
 
-int live_handshake(struct connection *c);
-int live_established(struct connection *c);
-int live_received(struct connection *c, const char *data, size_t length);
-int live_writable(struct connection *c);
+int admin_live_handshake(struct connection *c);
+int admin_live_established(struct connection *c);
+int admin_live_received(struct connection *c, const char *data, size_t length);
+int admin_live_writable(struct connection *c);
 // Of a connection that ends.
-void live_ended(struct connection *c);
-void live_tick(struct gate *gate);
+void admin_live_ended(struct connection *c);
+void admin_live_tick(struct gate *gate);
 
 // --- admin_guard.c: pure ---
 
 // Whether a Host header's name, without port and brackets, is a loopback name or `own`, the
 // configured one. Where `own` is every address, any address is: only names can be rebound.
-bool guard_host(const char *own, const char *host);
+bool admin_guard_host(const char *own, const char *host);
 // Whether the page that asks came from here: no Origin header (""), or one whose authority is that
 // of the Host header (RFC 6454 section 7).
-bool guard_origin(const char *origin, const char *host);
+bool admin_guard_origin(const char *origin, const char *host);
 // Whether they are the same, in a time that does not tell how much of it was right.
-bool guard_token(const char *token, const char *given, size_t length);
+bool admin_guard_token(const char *token, const char *given, size_t length);
 // Whether an Authorization header brings the token. `token` NULL: none is asked for.
-bool guard_bearer(const char *token, const char *header);
+bool admin_guard_bearer(const char *token, const char *header);
 
 // --- admin_address.c ---
 // libwebsockets takes an address that is not here for an interface that is yet to come, and waits
