@@ -73,6 +73,7 @@ def test_metrics_are_well_formed(busy):
     assert counted['cxsink_token_refreshes_total{auth="cxone",result="ok"}'] == 1
     assert counted['cxsink_token_expiry_timestamp_seconds{auth="cxone"}'] > 1.7e9
     assert counted["cxsink_spool_events"] == 0
+    assert counted["cxsink_spool_max_bytes"] == 1 << 30
     assert counted["process_resident_memory_bytes"] > 1 << 20 and counted["process_open_fds"] > 5
     helped = [line.split()[2] for line in text.splitlines() if line.startswith("# HELP")]
     typed = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]

@@ -219,7 +219,7 @@ def run():
                      env={**os.environ, "DEMO_SECRET": "demo-secret"})
         until(lambda: daemon_status()["ready"], 30, "cxsink is ready", sink, HOME / "cxsink.log")
         status = daemon_status()
-        print(f"demo: metrics at http://127.0.0.1:{status['admin_port']:.0f}/metrics, log in build/demo/cxsink.log\n"
+        print(f"demo: status page http://127.0.0.1:{status['admin_port']:.0f}/, log in build/demo/cxsink.log\n"
               f"demo: psql '{postgres.dsn}'\n", flush=True)
         try:
             show_live()
