@@ -39,6 +39,21 @@ struct submissions {
 // is none. STATUS_INVALID texts are one fault with pointer "" that says line and column.
 bool submissions_parse(const struct config *config, const char *dir, const char *text,
                        size_t length, struct submissions *out_r, struct job_faults *faults);
+// The same in steps, so that a text of many jobs holds no turn of a loop. `source` but for its own
+// struct, `out` and `faults` are to live until submissions_close().
+struct submissions_source {
+    const struct config *config;
+    const char *dir;
+    const char *text;
+    size_t length;
+};
+struct submissions_reader;
+struct submissions_reader *submissions_open(const struct submissions_source *source,
+                                            struct submissions *out, struct job_faults *faults);
+// Reads so many more; true: there are others.
+bool submissions_read(struct submissions_reader *reader, size_t jobs);
+// What was read is the outcome, as that of submissions_parse().
+bool submissions_close(struct submissions_reader **reader);
 // The jobs of jobs.queue that have no fault; the pointers of faults begin with the job's place.
 void submissions_parse_configured(const struct config *config, struct submissions *out_r,
                                   struct job_faults *faults);

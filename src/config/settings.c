@@ -459,8 +459,8 @@ const struct setting settings_table[] = {
     {.path = "jobs.drop_dir", .type = SETTING_PATH, .nullable = true,
      .offset = ROOT(jobs.drop_dir), .fallback = "null",
      .example = "\"/var/lib/cxsink/jobs.d\"",
-     .help = "A directory: the jobs in *.json files put there are queued, the files moved to its "
-             "done/ or failed/. null: none."},
+     .help = "A directory: the jobs in *.json files put there, of 1 MiB at most, are queued, the "
+             "files moved to its done/ or failed/. null: none."},
 
     {.path = "admin", .type = SETTING_OBJECT, .help = "Status page, metrics and health over HTTP."},
     {.path = "admin.listen", .type = SETTING_LISTEN, .nullable = true, .restart = true,

@@ -100,11 +100,38 @@ static bool append_escaped(struct buf *b, unsigned char c)
     return buf_printf(b, "\\u%04x", c);
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+// Not 0 when a byte of the word is below `limit` (at most 0x80), or above 0x7f.
+static uint64_t any_below(uint64_t word, unsigned limit)
+{
+    return ((word - EACH(limit)) | word) & EACH(0x80);
+}
+
+// How many bytes from here on stand for themselves: a multiple of eight, nearly all of it mostly.
+static size_t plain_run(const unsigned char *p, size_t length)
+{
+    size_t n = 0;
+    for (; n + 8 <= length; n += 8) {
+        uint64_t word;
+        memcpy(&word, p + n, 8);
+        if ((any_below(word, 0x20) | any_below(word ^ EACH('"'), 1) |
+             any_below(word ^ EACH('\\'), 1) | any_below(word ^ EACH(0x7f), 1)) != 0)
+            break;
+    }
+    return n;
+}
+
 bool buf_json_string(struct buf *b, const char *text, size_t length)
 {
     const unsigned char *p = (const unsigned char *)text;
     bool ok = buf_append(b, "\"", 1);
     for (size_t i = 0; ok && i < length;) {
+        size_t run = plain_run(p + i, length - i);
+        if (run > 0 && buf_append(b, p + i, run)) { // at the cap: what there is room for, below
+            i += run;
+            continue;
+        }
         if (p[i] < 0x20 || p[i] == '"' || p[i] == '\\' || p[i] == 0x7f) {
             ok = append_escaped(b, p[i]);
             i++;

@@ -31,6 +31,7 @@
 #define FILES_A_TURN 16
 #define ENTRIES_A_TURN 256
 #define TIME_A_TURN_US (5 * US_PER_MS)
+#define JOBS_A_TURN 256
 // Moves after which they are made durable, when there is no pause before.
 #define MOVES_A_SYNC 100
 #define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
@@ -51,6 +52,10 @@ struct drop {
     DIR *scan;
     // The file that is being queued; name NULL: none.
     struct drop_file file;
+    struct submissions_reader *reader; // of `content`; NULL: it was read to its end
+    struct buf content;
+    struct submissions jobs;
+    struct job_faults faults;
     size_t n_jobs;
     unsigned moves; // since they were made durable
 };
@@ -144,8 +149,18 @@ static char *next_name(struct drop *drop, unsigned *entries)
 
 // --- one file ------------------------------------------------------------------------------------
 
+static void end_reading(struct drop *drop)
+{
+    if (drop->reader != NULL)
+        (void)submissions_close(&drop->reader);
+    submissions_free(&drop->jobs);
+    job_faults_free(&drop->faults);
+    buf_deinit(&drop->content);
+}
+
 static void release_file(struct drop *drop)
 {
+    end_reading(drop);
     free(drop->file.name);
     drop->file = (struct drop_file){0};
 }
@@ -185,15 +200,15 @@ static void refuse(struct drop *drop, const char *sentence)
     buf_deinit(&errors);
 }
 
-static void refuse_faults(struct drop *drop, const struct job_faults *faults)
+static void refuse_faults(struct drop *drop)
 {
     struct buf errors = {0};
-    for (size_t i = 0; i < faults->count; i++) {
-        const struct job_fault *fault = &faults->items[i];
+    for (size_t i = 0; i < drop->faults.count; i++) {
+        const struct job_fault *fault = &drop->faults.items[i];
         buf_printf(&errors, "%s%s%s\n", fault->pointer, fault->pointer[0] != '\0' ? ": " : "",
                    fault->message);
     }
-    put_away(drop, &errors, faults->count);
+    put_away(drop, &errors, drop->faults.count);
     buf_deinit(&errors);
 }
 
@@ -212,31 +227,32 @@ static void on_queued(void *owner, const struct status *st, size_t n_new)
     step_soon(drop);
 }
 
-static void queue_jobs(struct drop *drop, const struct buf *content)
+// Some of its jobs; when there are no more, they are queued.
+static void read_on(struct drop *drop)
 {
-    struct submissions jobs = {0};
-    struct job_faults faults = {0};
-    if (submissions_parse(drop->config, drop->dirs.in, content->data, content->len, &jobs,
-                          &faults)) {
-        drop_file_name_jobs(&drop->file, content, &jobs);
-        drop->n_jobs = jobs.count;
-        queue_enqueue(drop->queue, drop->config, &jobs, "drop", on_queued, drop);
-    } else {
-        refuse_faults(drop, &faults);
+    if (submissions_read(drop->reader, JOBS_A_TURN))
+        return;
+    if (!submissions_close(&drop->reader)) {
+        refuse_faults(drop);
+        return;
     }
-    submissions_free(&jobs);
-    job_faults_free(&faults);
+    drop_file_name_jobs(&drop->file, &drop->content, &drop->jobs);
+    drop->n_jobs = drop->jobs.count;
+    queue_enqueue(drop->queue, drop->config, &drop->jobs, "drop", on_queued, drop);
+    end_reading(drop);
 }
 
-// Takes the name. The file is being queued afterwards, or put away, or left for later.
+// Takes the name. The file is being read or queued afterwards, or put away, or left for later.
 static void take_file(struct drop *drop, char *name)
 {
-    struct buf content = {0};
     struct status st;
     drop->file.name = name;
-    enum status_code code = drop_file_read(&drop->dirs, &drop->file, &content, &st);
+    enum status_code code = drop_file_read(&drop->dirs, &drop->file, &drop->content, &st);
     if (code == STATUS_OK) {
-        queue_jobs(drop, &content);
+        const struct submissions_source source = {drop->config, drop->dirs.in, drop->content.data,
+                                                  drop->content.len};
+        drop->reader = submissions_open(&source, &drop->jobs, &drop->faults);
+        read_on(drop);
     } else if (code == STATUS_INVALID) {
         refuse(drop, st.detail);
     } else {
@@ -245,7 +261,6 @@ static void take_file(struct drop *drop, char *name)
                       drop->dirs.in, st.detail);
         release_file(drop);
     }
-    buf_deinit(&content);
 }
 
 static void step(void *owner)
@@ -254,6 +269,8 @@ static void step(void *owner)
     unsigned entries = ENTRIES_A_TURN;
     struct mono end = mono_add(mono_read(), TIME_A_TURN_US);
     drop->posted = false;
+    if (drop->reader != NULL)
+        read_on(drop);
     for (unsigned i = 0; i < FILES_A_TURN && drop->file.name == NULL; i++) {
         char *name = next_name(drop, &entries);
         if (name != NULL)
@@ -262,10 +279,10 @@ static void step(void *owner)
             break;
     }
     bool more = drop->scan != NULL || drop->at_name < drop->n_names;
-    if (!more && drop->file.name == NULL)
-        sync_moves(drop);
-    else if (drop->file.name == NULL)
+    if (drop->reader != NULL || (more && drop->file.name == NULL))
         step_soon(drop);
+    else if (drop->file.name == NULL)
+        sync_moves(drop);
 }
 
 // --- watching ------------------------------------------------------------------------------------
@@ -379,6 +396,8 @@ struct drop *drop_create(struct loop *loop, struct queue *queue, const struct co
 void drop_reconfigure(struct drop *drop, const struct config *config)
 {
     const char *path = config->jobs.drop_dir;
+    if (drop->reader != NULL) // under the old one: it is found again
+        release_file(drop);
     bool same = path != NULL && drop->dirs.in != NULL ? strcmp(path, drop->dirs.in) == 0
                                                       : path == drop->dirs.in;
     drop->config = config;

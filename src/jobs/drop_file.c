@@ -75,10 +75,13 @@ static enum status_code read_regular(int fd, struct drop_file *file, struct buf 
         return status_set_errno(st, STATUS_IO, errno, "cannot look at %s", file->name);
     if (!S_ISREG(file->info.st_mode))
         return status_set(st, STATUS_INVALID, "this is no regular file");
-    enum status_code code = fsio_read_fd(fd, file->name, SUBMISSION_TEXT_MAX, content, st);
+    enum status_code code = fsio_read_fd(fd, file->name, DROP_FILE_MAX, content, st);
     if (code == STATUS_FULL)
-        return status_set(st, STATUS_INVALID, "the file is larger than %zu MiB",
-                          SUBMISSION_TEXT_MAX >> 20);
+        return status_set(st, STATUS_INVALID,
+                          "the file is larger than %zu MiB: name a large payload with \"file\", "
+                          "divide many jobs, or queue them with `cxsink jobs submit`, which takes "
+                          "%zu MiB",
+                          DROP_FILE_MAX >> 20, SUBMISSION_TEXT_MAX >> 20);
     return code;
 }
 
@@ -100,13 +103,15 @@ void drop_file_name_jobs(const struct drop_file *file, const struct buf *content
                          struct submissions *jobs)
 {
     unsigned char digest[HASH_SHA256_SIZE];
-    char hex[HASH_SHA256_HEX_SIZE];
-    hash_sha256(content->data, content->len, digest);
-    hash_hex(digest, sizeof(digest), hex);
+    char hex[HASH_SHA256_HEX_SIZE] = "";
     for (size_t i = 0; i < jobs->count; i++) {
         struct submission *job = &jobs->items[i];
         if (job->has_id)
             continue;
+        if (hex[0] == '\0') {
+            hash_sha256(content->data, content->len, digest);
+            hash_hex(digest, sizeof(digest), hex);
+        }
         char *seed =
             mem_printf("%s/%" PRIuMAX "/%jd.%09ld/%s/%zu", file->name, (uintmax_t)file->info.st_ino,
                        (intmax_t)file->info.st_mtim.tv_sec, file->info.st_mtim.tv_nsec, hex, i);

@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+// Bytes of a file: what a turn of the loop reads, parses and hands over.
+#define DROP_FILE_MAX ((size_t)1 << 20)
+
 // The directories, absolute; owned by struct drop.
 struct drop_dirs {
     char *in, *done, *failed;

@@ -20,19 +20,6 @@ static const char *const members[] = {"file", "data", "encoding", "content_type"
 
 // --- plan ----------------------------------------------------------------------------------------
 
-// Points into the parameters where the text stands there as it is, else into `held`.
-static const char *plain_string(const struct tape *params, uint32_t value, struct buf *held,
-                                size_t *length_r)
-{
-    const char *text = tape_string(params, value, length_r);
-    if ((params->tokens[value].flags & TAPE_ESCAPED) == 0)
-        return text;
-    char *room = buf_reserve(held, *length_r);
-    *length_r = text_unescape(params, value, room);
-    held->len = *length_r;
-    return room;
-}
-
 static void plan_payload(const struct kind_context *context, struct job_op *op)
 {
     const struct tape *params = context->params;
@@ -53,7 +40,7 @@ static void plan_payload(const struct kind_context *context, struct job_op *op)
                                            .base64_values = context->data->scan.values};
     } else if (data != TAPE_NONE) {
         op->payload.type = JOB_PAYLOAD_BASE64;
-        op->payload.base64 = plain_string(params, data, &op->held, &op->payload.base64_length);
+        op->payload.base64 = execute_string(params, data, &op->held, &op->payload.base64_length);
     }
 }
 

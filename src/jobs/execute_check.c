@@ -67,6 +67,18 @@ static void check_signature(const struct tape *params, uint32_t type, const stru
     free(declared);
 }
 
+const char *execute_string(const struct tape *params, uint32_t value, struct buf *held,
+                           size_t *length_r)
+{
+    const char *text = tape_string(params, value, length_r);
+    if ((params->tokens[value].flags & TAPE_ESCAPED) == 0)
+        return text;
+    char *room = buf_reserve(held, *length_r);
+    *length_r = text_unescape(params, value, room);
+    held->len = *length_r;
+    return room;
+}
+
 // --- the payload ---------------------------------------------------------------------------------
 
 static void check_size(const struct kind_context *context, const char *pointer, uint64_t bytes,
@@ -123,12 +135,12 @@ static void check_data(const struct kind_context *context, uint32_t at, uint32_t
                        struct job_faults *faults)
 {
     struct job_data data = {0};
-    tape_string(context->params, at, &data.length);
-    data.text = mem_alloc(data.length + 1);
-    data.length = text_unescape(context->params, at, data.text);
-    base64_text_add(&data.scan, data.text, data.length);
+    struct buf held = {0};
+    const char *text = execute_string(context->params, at, &held, &data.length);
+    base64_text_add(&data.scan, text, data.length);
+    data.text = (char *)(uintptr_t)text; // is only read
     judge_data(context, &data, type, faults);
-    free(data.text);
+    buf_deinit(&held);
 }
 
 static void check_payload(const struct kind_context *context, uint32_t type,

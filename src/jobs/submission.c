@@ -85,9 +85,9 @@ static void read_params(struct reading *r, const struct tape *tape, uint32_t obj
         submission_check_params(&context, &own);
         hand_on_checks(r, &own, lookup_member(tape, object, "code_file") != TAPE_NONE, told);
     }
-    s->params = mem_strdup(buf_text(&text));
+    buf_text(&text);
+    s->params = text.data;
     tape_deinit(&params);
-    buf_deinit(&text);
 }
 
 // Keeps it when nothing is wrong with it.
@@ -159,34 +159,44 @@ static bool is_ndjson(struct tape *tape, const char *text, size_t length)
     return false;
 }
 
-static void read_lines(struct reading *r, struct tape *tape, const char *text, size_t length)
+struct submissions_reader {
+    struct reading r;
+    const char *text;
+    size_t length;
+    size_t faults_before;
+    enum { ONE_JOB, ITEMS, LINES, NOTHING } shape; // of what is still to be read
+    struct tape tape;                              // of the whole, or of a line
+    uint32_t item;                                 // ITEMS: the next one
+    size_t at;                                     // LINES: where the next one begins
+    size_t n_read;
+};
+
+static void read_line(struct submissions_reader *reader)
 {
-    size_t number = 0;
-    for (size_t at = 0; at < length; number++) {
-        const char *line = text + at;
-        size_t n = next_line(text, length, &at);
-        r->place = number;
-        snprintf(r->prefix, sizeof(r->prefix), "/%zu", number);
-        strcpy(r->tape_prefix, r->prefix);
-        if (is_blank(line, n))
-            continue;
-        if (tape_parse(tape, line, n))
-            read_job(r, tape, 0);
-        else
-            job_faults_add(r->faults, r->prefix, "line %zu is not JSON: column %zu: %s", number + 1,
-                           tape->error_offset + 1, tape->error_message);
-    }
+    struct reading *r = &reader->r;
+    struct tape *tape = &reader->tape;
+    const char *line = reader->text + reader->at;
+    size_t n = next_line(reader->text, reader->length, &reader->at);
+    size_t number = reader->n_read++;
+    r->place = number;
+    snprintf(r->prefix, sizeof(r->prefix), "/%zu", number);
+    strcpy(r->tape_prefix, r->prefix);
+    if (is_blank(line, n))
+        return;
+    if (tape_parse(tape, line, n))
+        read_job(r, tape, 0);
+    else
+        job_faults_add(r->faults, r->prefix, "line %zu is not JSON: column %zu: %s", number + 1,
+                       tape->error_offset + 1, tape->error_message);
 }
 
-static void read_items(struct reading *r, const struct tape *tape)
+static void read_item(struct submissions_reader *reader)
 {
-    uint32_t end = tape->tokens[0].next;
-    size_t index = 0;
-    for (uint32_t i = 1; i != end; i = tape->tokens[i].next, index++) {
-        r->place = index;
-        snprintf(r->prefix, sizeof(r->prefix), "/%zu", index);
-        read_job(r, tape, i);
-    }
+    struct reading *r = &reader->r;
+    r->place = reader->n_read++;
+    snprintf(r->prefix, sizeof(r->prefix), "/%zu", r->place);
+    read_job(r, &reader->tape, reader->item);
+    reader->item = reader->tape.tokens[reader->item].next;
 }
 
 static void not_json(struct reading *r, const struct tape *tape)
@@ -202,27 +212,42 @@ static void not_json(struct reading *r, const struct tape *tape)
                    tape->error_message);
 }
 
-static void read_text(struct reading *r, const char *text, size_t length)
+static void look_at(struct submissions_reader *reader, const char *text, size_t length)
 {
-    struct tape tape;
-    struct tape lines;
-    tape_init(&tape, 0);
-    tape_init(&lines, 0);
-    if (length > SUBMISSION_TEXT_MAX)
-        job_faults_add(r->faults, "", "is larger than %zu MiB; divide it",
+    struct tape *tape = &reader->tape;
+    struct tape line;
+    tape_init(&line, 0);
+    reader->shape = NOTHING;
+    if (length > SUBMISSION_TEXT_MAX) {
+        job_faults_add(reader->r.faults, "", "is larger than %zu MiB; divide it",
                        SUBMISSION_TEXT_MAX >> 20);
-    else if (is_blank(text, length))
-        job_faults_add(r->faults, "", "holds no job");
-    else if (tape_parse(&tape, text, length) && tape.tokens[0].kind == TAPE_ARRAY)
-        read_items(r, &tape);
-    else if (tape.error == TAPE_OK)
-        read_job(r, &tape, 0);
-    else if (is_ndjson(&lines, text, length))
-        read_lines(r, &lines, text, length);
-    else
-        not_json(r, &tape);
-    tape_deinit(&tape);
-    tape_deinit(&lines);
+    } else if (is_blank(text, length)) {
+        job_faults_add(reader->r.faults, "", "holds no job");
+    } else if (tape_parse(tape, text, length) && tape->tokens[0].kind == TAPE_ARRAY) {
+        reader->shape = ITEMS;
+        reader->item = 1;
+    } else if (tape->error == TAPE_OK) {
+        reader->shape = ONE_JOB;
+    } else if (is_ndjson(&line, text, length)) {
+        reader->shape = LINES;
+    } else {
+        not_json(&reader->r, tape);
+    }
+    tape_deinit(&line);
+}
+
+static bool is_at_end(const struct submissions_reader *reader)
+{
+    switch (reader->shape) {
+    case ONE_JOB:
+        return reader->n_read > 0;
+    case ITEMS:
+        return reader->item == reader->tape.tokens[0].next;
+    case LINES:
+        return reader->at == reader->length;
+    default:
+        return true;
+    }
 }
 
 // --- ids -----------------------------------------------------------------------------------------
@@ -271,18 +296,56 @@ static void drop_duplicates(struct reading *r)
 
 // --- the whole -----------------------------------------------------------------------------------
 
+struct submissions_reader *submissions_open(const struct submissions_source *source,
+                                            struct submissions *out, struct job_faults *faults)
+{
+    struct submissions_reader *reader = mem_zalloc(sizeof(*reader));
+    reader->r = (struct reading){
+        .config = source->config, .dir = source->dir, .out = out, .faults = faults};
+    reader->text = source->text;
+    reader->length = source->length;
+    reader->faults_before = faults->count;
+    *out = (struct submissions){0};
+    tape_init(&reader->tape, 0);
+    look_at(reader, source->text, source->length);
+    return reader;
+}
+
+bool submissions_read(struct submissions_reader *reader, size_t jobs)
+{
+    for (; jobs > 0 && !is_at_end(reader); jobs--) {
+        if (reader->shape == ITEMS) {
+            read_item(reader);
+        } else if (reader->shape == LINES) {
+            read_line(reader);
+        } else {
+            read_job(&reader->r, &reader->tape, 0);
+            reader->n_read++;
+        }
+    }
+    return !is_at_end(reader);
+}
+
+bool submissions_close(struct submissions_reader **pointer)
+{
+    struct submissions_reader *reader = *pointer;
+    *pointer = NULL;
+    drop_duplicates(&reader->r);
+    bool good = reader->r.faults->count == reader->faults_before;
+    if (!good)
+        submissions_free(reader->r.out);
+    tape_deinit(&reader->tape);
+    free(reader);
+    return good;
+}
+
 bool submissions_parse(const struct config *config, const char *dir, const char *text,
                        size_t length, struct submissions *out_r, struct job_faults *faults)
 {
-    struct reading r = {.config = config, .dir = dir, .out = out_r, .faults = faults};
-    size_t before = faults->count;
-    *out_r = (struct submissions){0};
-    read_text(&r, text, length);
-    drop_duplicates(&r);
-    if (faults->count == before)
-        return true;
-    submissions_free(out_r);
-    return false;
+    const struct submissions_source source = {config, dir, text, length};
+    struct submissions_reader *reader = submissions_open(&source, out_r, faults);
+    submissions_read(reader, SIZE_MAX);
+    return submissions_close(&reader);
 }
 
 void submissions_parse_configured(const struct config *config, struct submissions *out_r,

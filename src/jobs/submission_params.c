@@ -118,6 +118,22 @@ static void put_file(const struct writing *w, uint32_t at)
 
 // --- the rest ------------------------------------------------------------------------------------
 
+static bool is_line_end(char c)
+{
+    return c == '\r' || c == '\n';
+}
+
+// Bytes up to a line end, or some of them.
+static size_t line_length(const char *text, size_t length)
+{
+    length = length < 4096 ? length : 4096; // what is looked through in vain is little
+    const char *lf = memchr(text, '\n', length);
+    if (lf != NULL)
+        length = (size_t)(lf - text);
+    const char *cr = memchr(text, '\r', length);
+    return cr != NULL ? (size_t)(cr - text) : length;
+}
+
 // Line ends count for nothing in it.
 static void put_data(struct buf *out, const struct tape *tape, uint32_t at)
 {
@@ -126,9 +142,13 @@ static void put_data(struct buf *out, const struct tape *tape, uint32_t at)
     char *text = mem_alloc(length + 1);
     length = text_unescape(tape, at, text);
     size_t n = 0;
-    for (size_t i = 0; i < length; i++) {
-        text[n] = text[i];
-        n += text[i] != '\r' && text[i] != '\n';
+    for (size_t i = 0; i < length;) {
+        size_t run = line_length(text + i, length - i);
+        memmove(text + n, text + i, run);
+        n += run;
+        i += run;
+        while (i < length && is_line_end(text[i]))
+            i++;
     }
     put_json(out, "data", "");
     buf_json_string(out, text, n);

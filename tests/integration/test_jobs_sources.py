@@ -138,7 +138,7 @@ def test_good_and_bad_files(fleet, dropped, database, far):
     os.mkfifo(dropped / "fifo.json")
     (dropped / "directory.json").mkdir()
     with open(dropped / "huge.json", "wb") as file:
-        file.truncate((32 << 20) + 1)
+        file.truncate((1 << 20) + 1)
     drop(dropped, "one.json", {"id": "one", **SCAN})
     drop(dropped, "list.json", [{"id": "two", **SCAN}, {"id": "three", **SCAN}])
     drop(dropped, "lines2.json", b"".join(json.dumps({"id": f"l{n}", **SCAN}).encode() + b"\n" for n in range(3)))
@@ -147,7 +147,7 @@ def test_good_and_bad_files(fleet, dropped, database, far):
     assert sorted(os.listdir(dropped / "done")) == ["lines2.json", "list.json", "one.json"]
     failed = dropped / "failed"
     others = {"link.json": ["symbolic link"], "fifo.json": ["no regular file"], "directory.json": ["no regular file"],
-              "huge.json": ["larger than 32 MiB"]}
+              "huge.json": ["larger than 1 MiB"]}
     names = [*BAD, *others]
     assert sorted(os.listdir(failed)) == sorted([*names, *(f"{name}.error" for name in names)])
     for name, words in [*((name, words) for name, (_, words) in BAD.items()), *others.items()]:

@@ -178,9 +178,30 @@ static void bad_utf8_becomes_the_replacement_character(void **state)
     json_is("\xc3\"", 2, "\"" BAD "\\\"\"");
 }
 
+// Wherever it stands among bytes that are taken many at a time.
+static void every_byte_at_every_place(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        char alone[16];
+        struct buf one = {0};
+        assert_true(buf_json_string(&one, &(char){(char)c}, 1));
+        snprintf(alone, sizeof(alone), "%.*s", (int)one.len - 2, one.data + 1);
+        buf_deinit(&one);
+        for (int at = 0; at < 20; at++) {
+            char text[20], want[64];
+            memset(text, 'x', sizeof(text));
+            text[at] = (char)c;
+            snprintf(want, sizeof(want), "\"%.*s%s%.*s\"", at, "xxxxxxxxxxxxxxxxxxxx", alone,
+                     19 - at, "xxxxxxxxxxxxxxxxxxxx");
+            json_is(text, sizeof(text), want);
+        }
+    }
+}
+
 static void a_json_string_says_that_it_does_not_fit(void **state)
 {
-    static const char text[] = "a\n\x01\xff\xc3\xa9z";
+    static const char text[] = "a plain beginning\n\x01\xff\xc3\xa9z";
     struct buf whole = {0};
     (void)state;
     assert_true(buf_json_string(&whole, text, sizeof(text) - 1));
@@ -210,6 +231,7 @@ int main(void)
         cmocka_unit_test(every_control_character_is_escaped),
         cmocka_unit_test(good_utf8_stays_as_it_is),
         cmocka_unit_test(bad_utf8_becomes_the_replacement_character),
+        cmocka_unit_test(every_byte_at_every_place),
         cmocka_unit_test(a_json_string_says_that_it_does_not_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

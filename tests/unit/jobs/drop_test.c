@@ -244,7 +244,7 @@ static void test_refuses_what_is_no_file(void **state)
     assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
     make_old("socket.json");
     put("large.json", "[");
-    assert_int_equal(truncate(path_of("large.json"), (off_t)SUBMISSION_TEXT_MAX + 1), 0);
+    assert_int_equal(truncate(path_of("large.json"), (1 << 20) + 1), 0);
     make_old("large.json");
     start();
     static const struct {
@@ -253,7 +253,7 @@ static void test_refuses_what_is_no_file(void **state)
                  {"fifo.json", "no regular file"},
                  {"dir.json", "no regular file"},
                  {"socket.json", "no regular file"},
-                 {"large.json", "larger than 32 MiB"}};
+                 {"large.json", "larger than 1 MiB"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char name[64];
         snprintf(name, sizeof(name), "failed/%s", cases[i].name);
@@ -337,6 +337,40 @@ static void test_destroyed_while_queueing(void **state)
     start();
     wait_until(f, is_there("done/x.json"));
     assert_query(f, "SELECT count(*) FROM cxsink.jobs", "5");
+}
+
+// So many jobs that they are read over several turns.
+static void put_many(const char *name, unsigned jobs)
+{
+    struct buf text = {0};
+    for (unsigned i = 0; i < jobs; i++)
+        buf_printf(&text, "{\"id\": \"m%u\", \"action\": \"one\"}\n", i);
+    put(name, buf_text(&text));
+    buf_deinit(&text);
+}
+
+// The reading is given up after any number of turns, by its end or by another configuration: it is
+// begun anew.
+static void test_given_up_while_reading(void **state)
+{
+    (void)state;
+    struct config other = f->config;
+    put_many("many.json", 3000);
+    make_old("many.json");
+    for (unsigned turns = 1; turns < 7; turns++) {
+        start();
+        for (unsigned i = 0; i < turns; i++)
+            loop_turn(f->loop, false);
+        drop_reconfigure(drop, turns % 2 == 0 ? &other : &f->config);
+        for (unsigned i = 0; i < turns; i++)
+            loop_turn(f->loop, false);
+        assert_true(is_there("many.json"));
+        drop_destroy(&drop);
+    }
+    assert_query(f, "SELECT count(*) FROM cxsink.jobs", "0");
+    start();
+    wait_until(f, is_there("done/many.json"));
+    assert_query(f, "SELECT count(*) FROM cxsink.jobs", "3000");
 }
 
 // --- moving --------------------------------------------------------------------------------------
@@ -460,6 +494,7 @@ int main(void)
         TEST(test_unreadable),
         TEST(test_same_file_queues_nothing_twice),
         TEST(test_destroyed_while_queueing),
+        TEST(test_given_up_while_reading),
         TEST(test_names_that_are_taken),
         TEST(test_replaced_while_queued),
         TEST(test_cannot_be_moved),

@@ -98,6 +98,42 @@ static bool parse_bytes(const char *from, const char *text, size_t length)
     return ok;
 }
 
+// So many jobs as were asked for each time, and the outcome is that of the whole.
+static void in_steps(void **state)
+{
+    static const struct {
+        const char *open, *between, *close;
+        bool faulty;
+    } cases[] = {{"[", ",", "]", false}, {"", "\n", "\n\n", false}, {"[", ",", ", 7]", true}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf text = {0};
+        buf_append_text(&text, cases[i].open);
+        for (unsigned n = 0; n < 10; n++)
+            buf_printf(&text, "%s{\"action\": \"%s\"}", n > 0 ? cases[i].between : "",
+                       actions[0].name);
+        buf_append_text(&text, cases[i].close);
+        const struct submissions_source source = {&config, dir, text.data, text.len};
+        struct submissions_reader *reader = submissions_open(&source, &jobs, &faults);
+        assert_int_equal(jobs.count, 0);
+        assert_true(submissions_read(reader, 4));
+        assert_int_equal(jobs.count, 4);
+        assert_true(submissions_read(reader, 4));
+        assert_int_equal(jobs.count, 8);
+        while (submissions_read(reader, 4))
+            ;
+        assert_int_equal(jobs.count, 10);
+        assert_int_equal(submissions_close(&reader), !cases[i].faulty);
+        assert_null(reader);
+        assert_int_equal(jobs.count, cases[i].faulty ? 0 : 10);
+        assert_int_equal(faults.count, cases[i].faulty);
+        submissions_free(&jobs);
+        buf_deinit(&text);
+    }
+    assert_string_equal(faults.items[0].pointer, "/10");
+    job_faults_free(&faults);
+}
+
 static bool parse(const char *text)
 {
     char *json = quoted(text);
@@ -544,6 +580,7 @@ static void any_byte_changed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        with_dir(in_steps),
         with_dir(one_job),
         with_dir(an_id_is_made),
         with_dir(times),
