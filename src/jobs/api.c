@@ -44,6 +44,7 @@ static struct api *create(struct jobs *jobs, const struct config_api *config)
     struct api *a = mem_zalloc(sizeof(*a));
     a->jobs = jobs;
     a->name = mem_strdup(config->name);
+    a->ahead = 1;
     a->pool = http_pool_create(jobs->http, config->name, config->max_connections);
     a->state = metric_series(METRIC_BREAKER_STATE, config->name, NULL);
     breaker_init(&a->breaker, config->breaker_failures, config->breaker_reset_us);

@@ -116,23 +116,37 @@ static bool api_takes_jobs(struct jobs *jobs, const struct config_api *config, i
     api->asked = false;
     if (wait > 0 && (*wait_us == 0 || wait < *wait_us))
         *wait_us = wait;
-    if (wait != 0 || api->drained || api->leased >= config->max_connections + jobs->ahead)
+    if (wait != 0 || api->drained || api->leased >= config->max_connections + api->ahead)
         return false;
     bool one_alone = api->breaker.state == BREAKER_HALF_OPEN || token_fails(jobs, config);
     api->asked = !one_alone || api->runs == 0;
     return api->asked;
 }
 
+static unsigned most_leased(const struct jobs *jobs)
+{
+    unsigned concurrency = config_of(jobs)->concurrency;
+    unsigned ahead = 0;
+    for (const struct api *api = jobs->apis; api != NULL; api = api->next)
+        ahead += api->ahead;
+    return concurrency + (ahead < AHEAD_MAX * concurrency ? ahead : AHEAD_MAX * concurrency);
+}
+
+// As many as the most pressed of the APIs takes, since they may all be of it; it gets no more then.
 static unsigned max_claim(const struct jobs *jobs, const bool *taking)
 {
     const struct config_jobs *config = config_of(jobs);
+    unsigned most = most_leased(jobs) - jobs->leased;
     for (size_t i = 0; i < config->n_apis; i++) {
         const struct api *api = api_find(jobs, config->apis[i].name);
-        if (taking[i] &&
-            (api->breaker.state == BREAKER_HALF_OPEN || token_fails(jobs, &config->apis[i])))
+        if (!taking[i])
+            continue;
+        if (api->breaker.state == BREAKER_HALF_OPEN || token_fails(jobs, &config->apis[i]))
             return 1;
+        unsigned room = config->apis[i].max_connections + api->ahead - api->leased;
+        most = room < most ? room : most;
     }
-    return config->concurrency + jobs->ahead - jobs->leased;
+    return most;
 }
 
 static void claim(struct jobs *jobs)
@@ -150,7 +164,8 @@ static void claim(struct jobs *jobs)
         timer_start(&jobs->gate_timer, wait);
     if (any) {
         jobs->claiming = true;
-        jobs->ended = 0;
+        for (struct api *api = jobs->apis; api != NULL; api = api->next)
+            api->ended = 0;
         queue_claim(jobs->queue, max_claim(jobs, taking), wanted);
     }
     free(taking);
@@ -183,7 +198,7 @@ static void fill(void *owner)
     }
     while (jobs->at_work < concurrency && (run = oldest_ready(jobs)) != NULL)
         run_start(run);
-    if (!jobs->claiming && jobs->leased < concurrency + jobs->ahead && queue_connected(jobs->queue))
+    if (!jobs->claiming && jobs->leased < most_leased(jobs) && queue_connected(jobs->queue))
         claim(jobs);
 }
 
@@ -211,24 +226,24 @@ static void on_claimed(void *owner, struct job *job)
 }
 
 // Places that come free while a claim is under way are not to stand empty: as many jobs as that
-// were, and as many to spare, are leased ahead. Of slow jobs it is one: other daemons have the
-// rest.
-static void look_ahead(struct jobs *jobs)
+// were, and as many to spare, are leased ahead. Of a slow API it is one: it is not to fill the
+// places of the others, and other daemons have the rest.
+static void look_ahead(struct api *api, unsigned most)
 {
-    unsigned most = AHEAD_MAX * config_of(jobs)->concurrency;
-    unsigned ahead = jobs->ahead / 4 * 3; // what was once needed is forgotten by and by
-    if (ahead < 2 * jobs->ended)
-        ahead = 2 * jobs->ended;
-    jobs->ahead = ahead < 1 ? 1 : ahead < most ? ahead : most;
+    unsigned ahead = api->ahead / 4 * 3; // what was once needed is forgotten by and by
+    if (ahead < 2 * api->ended)
+        ahead = 2 * api->ended;
+    api->ahead = ahead < 1 ? 1 : ahead < most ? ahead : most;
 }
 
 static void on_claim_done(void *owner, unsigned asked, unsigned got)
 {
     struct jobs *jobs = owner;
     jobs->claiming = false;
-    look_ahead(jobs);
-    for (struct api *api = jobs->apis; api != NULL; api = api->next)
+    for (struct api *api = jobs->apis; api != NULL; api = api->next) {
         api->drained |= api->asked && got < asked;
+        look_ahead(api, AHEAD_MAX * config_of(jobs)->concurrency);
+    }
     jobs_fill_soon(jobs);
 }
 
@@ -323,7 +338,6 @@ struct jobs *jobs_create(const struct jobs_settings *settings)
     jobs->resolver = settings->resolver;
     jobs->http = settings->http;
     jobs->config = config_ref_take(settings->config);
-    jobs->ahead = 1;
     jobs->callbacks = settings->callbacks;
     jobs->owner = settings->owner;
     timer_init(&jobs->gate_timer, jobs->loop, "api gate", look_again, jobs);

@@ -40,6 +40,8 @@ struct api {
     unsigned refusals; // 429 in a row without Retry-After: the hold grows
     unsigned runs;     // of it
     unsigned leased;   // of them not ENDING
+    unsigned ahead;    // so many are leased beyond its connections
+    unsigned ended;    // done with their requests since the last claim was asked for
     struct metric_series *state;
 };
 
@@ -109,8 +111,6 @@ struct jobs {
     struct run *runs;
     unsigned at_work; // runs with `counted`
     unsigned leased;  // runs that are not ENDING
-    unsigned ahead;   // so many are leased beyond the concurrency
-    unsigned ended;   // runs that left their place since the last claim was asked for
     bool started, stopping, claiming;
     bool fill_posted;
     struct timer gate_timer; // an API may be used again

@@ -29,7 +29,7 @@ void run_set_state(struct run *run, enum run_state state)
         run->jobs->leased--;
         run->api->leased--;
         run->jobs->at_work -= run->counted;
-        run->jobs->ended += run->counted;
+        run->api->ended += run->sent;
         run->counted = false;
         jobs_fill_soon(run->jobs);
     }
