@@ -387,7 +387,7 @@ def check_removal(it):
     done = it.tree.run("apt-get", "purge", "-y", "-q", "cxsink")
     it.expect("kept /var/lib/cxsink" in done.stdout + done.stderr, f"it says what it kept: {done}")
     it.expect(it.here("/var/lib/cxsink/spool") and not it.here("/etc/cxsink/cxsink.json"), "state stays, settings go")
-    it.install(it.packages)
+    it.install(it.newer)
     spooled = it.spooled()
     it.expect(spooled > 0, "they are there still")
     it.tree.shell("cp -a /var/lib/cxsink /root/state; echo 'cxsink cxsink/purge-undelivered boolean true'"
@@ -395,7 +395,7 @@ def check_removal(it):
     it.tree.run("apt-get", "purge", "-y", "-q", "cxsink")
     it.expect(not it.here("/var/lib/cxsink"), "the answer yes removes them")
     it.tree.shell("mv /root/state /var/lib/cxsink")
-    it.install(it.packages)
+    it.install(it.newer)
     it.expect(it.spooled() == spooled, "put back for the next test")
     return spooled
 
