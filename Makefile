@@ -276,19 +276,22 @@ share := $(PREFIX)/share
 # Where systemd looks, also for what is under /usr/local.
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 units := cxsink.service cxsink@.service
-man_pages := $(wildcard config/man/*.[1-8])
+# $(call put,FILES,FOLDER): each file of these, where there are some.
+put = $(foreach f,$(wildcard $(1)),0644:$f:$(2)/$(notdir $f))
 installed = \
   0755:$(BUILD)/cxsink:$(PREFIX)/bin/cxsink \
   0755:$(BUILD)/cxsink-sim:$(PREFIX)/bin/cxsink-sim \
   $(if $(helper),0755:$(helper):$(LIBEXECDIR)/cxsink-jscheck) \
-  $(foreach f,$(units),0644:systemd/$f:$(UNITDIR)/$f) \
+  $(call put,$(units:%=systemd/%),$(UNITDIR)) \
   0644:systemd/cxsink.sysusers:$(PREFIX)/lib/sysusers.d/cxsink.conf \
-  $(foreach f,$(wildcard systemd/*.catalog),0644:$f:$(PREFIX)/lib/systemd/catalog/$(notdir $f)) \
-  $(foreach f,$(man_pages),0644:$f:$(share)/man/man$(subst .,,$(suffix $f))/$(notdir $f)) \
-  $(foreach f,$(wildcard config/completion/*.bash),0644:$f:$(share)/bash-completion/completions/$(basename $(notdir $f))) \
-  $(foreach f,$(wildcard config/completion/_*),0644:$f:$(share)/zsh/site-functions/$(notdir $f)) \
-  $(foreach f,$(wildcard config/completion/*.fish),0644:$f:$(share)/fish/vendor_completions.d/$(notdir $f)) \
-  $(foreach f,$(wildcard config/*.json config/*.md config/alerts.*.yml config/jobs/* config/schemas/*),0644:$f:$(share)/cxsink/$(f:config/%=%))
+  $(call put,systemd/*.catalog,$(PREFIX)/lib/systemd/catalog) \
+  $(foreach n,1 5 7 8,$(call put,config/man/*.$n,$(share)/man/man$n)) \
+  $(patsubst %.bash,%,$(call put,config/completion/*.bash,$(share)/bash-completion/completions)) \
+  $(call put,config/completion/_*,$(share)/zsh/site-functions) \
+  $(call put,config/completion/*.fish,$(share)/fish/vendor_completions.d) \
+  $(call put,config/*.json config/*.md config/*.rules.yml,$(share)/cxsink) \
+  $(call put,config/jobs/*,$(share)/cxsink/jobs) \
+  $(call put,config/schemas/*,$(share)/cxsink/schemas)
 
 # The units name where the programs will be, and systemd 253 and later waits for the end of a reload.
 reload := $(shell pkg-config --exists 'libsystemd >= 253' && echo '-e /^ExecReload=/d -e s/^Type=.*/Type=notify-reload/')

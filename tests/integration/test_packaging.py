@@ -152,7 +152,7 @@ def stages():
 
 
 def test_the_containerfile(build):
-    """What it copies is there, no stage that runs is root's, and the libraries it installs are those that are needed."""
+    """What it copies is there, no stage that runs is root's, and the health check is a command of ours."""
     image = stages()
     assert list(image) == ["build", "daemon", "jobs", ""] and image[""] == []
     assert instructions()[-1] == ("FROM", "daemon")
@@ -186,7 +186,8 @@ def test_the_libraries_of_the_image(build, sanitized):
         dynamic = subprocess.run(["readelf", "-d", str(build / program)], capture_output=True, text=True, check=True)
         needed = set()
         for library in re.findall(r"\(NEEDED\).*\[(\S+)\]", dynamic.stdout):
-            owner = subprocess.run(["dpkg-query", "-S", f"*/{machine}/{library}"], capture_output=True, text=True, check=True)
+            owner = subprocess.run(["dpkg-query", "-S", f"*/{machine}/{library}"], capture_output=True, text=True,
+                                   check=True)
             needed.add(owner.stdout.split(":")[0])
         installed = re.search(r"--no-install-recommends ([^&]+)", " ".join(a for _, a in image[stage]))[1].split()
         assert set(installed) - {"ca-certificates"} == needed - always, stage
