@@ -23,5 +23,6 @@ int cli_load(int argc, char **argv);
 int cli_dead(int argc, char **argv);
 int cli_jobs(int argc, char **argv);
 int cli_names(int argc, char **argv);
+int cli_audit(int argc, char **argv);
 
 #endif

@@ -105,6 +105,12 @@ struct config_spool {
     int64_t sync_interval_us;
 };
 
+struct config_audit {
+    char *key;          // of the hashes; NULL: none; wiped when freed
+    uint64_t max_bytes; // of a file of the audit log
+    unsigned keep;      // renamed files that stay; 0: all
+};
+
 struct config_postgres {
     char *dsn; // "" means libpq's own environment; wiped when freed (it may hold a password)
     unsigned connections;
@@ -137,6 +143,7 @@ struct config {
     struct config_pairs schemas; // URI without fragment, absolute path of a file or directory
     struct config_table *tables;
     size_t n_tables;
+    struct config_audit audit;
     struct config_spool spool;
     struct config_postgres postgres;
     struct config_admin admin;
@@ -171,6 +178,8 @@ bool config_load_dirs(const char *path, char **state_dir_r, char **runtime_dir_r
 // nor secrets are looked at. False, with the fault, when the file cannot be read or is no JSON.
 bool config_list_names(const char *path, const char *section, struct buf *names_r,
                        struct config_faults *faults_r);
+// Only state_dir and `audit` of it, likewise; NULL, with the faults, when those cannot be told.
+struct config *config_load_audit(const char *path, struct config_faults *faults_r);
 // Adds a fault (used by config_load and by owners that check further: schemas, mappings).
 void config_faults_add(struct config_faults *faults, unsigned line, const char *pointer,
                        const char *format, ...) __attribute__((format(printf, 4, 5)));

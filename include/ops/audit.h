@@ -48,8 +48,8 @@ struct audit *audit_open(const struct audit_settings *settings,
 // The audit log of a configuration, in its state_dir.
 struct audit *audit_open_configured(const struct config *config, const char *user,
                                     struct status *st) STATUS_MUST_CHECK;
-// Takes other settings from the next event on; the path stays.
-void audit_configure(struct audit *audit, const struct audit_settings *settings);
+// Takes a daemon's other settings from the next event on; the path stays.
+void audit_reconfigure(struct audit *audit, const struct config *config);
 void audit_close(struct audit **audit);
 
 // `stream` for the log's field, may be NULL; it becomes the member "stream" too. A write that fails

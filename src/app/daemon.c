@@ -142,6 +142,7 @@ static void take_config(struct daemon *d, struct config *config, struct schema_s
     d->ref = config_ref_new(config);
     d->schemas = schemas;
     log_init(config->log_target, config->log_level);
+    audit_reconfigure(d->audit, config);
     spool_configure(d->spool, &settings);
     if (!app_streams_apply(d, &st))
         log_error(NULL, "a stream could not be set up: %s", st.detail);

@@ -16,5 +16,6 @@ const struct cli_command cli_commands[] = {
     {"jobs", cli_jobs, "queues, shows, cancels and retries REST jobs"},
     {"spool", cli_spool, "looks into a spool"},
     {"names", cli_names, "the names that the configuration gives to streams and other entries"},
+    {"audit", cli_audit, "verifies the audit log, shows its events"},
 };
 const size_t cli_commands_count = sizeof(cli_commands) / sizeof(cli_commands[0]);

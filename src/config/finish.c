@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#define AUDIT_KEY_LEAST 16
+
 // --- credentials ---------------------------------------------------------------------------------
 
 static const char seed_token_url[] = "https://api.cxp.cxone.com/oauth/token";
@@ -329,6 +331,22 @@ static bool is_faulty_map(const struct doc_node *root, const char *name)
     return node != NULL && (node->type != DOC_OBJECT || node->count > 0);
 }
 
+// A short key is found by trying.
+static void check_audit(struct reader *r, const struct doc_node *root)
+{
+    char **key = &r->config->audit.key;
+    const struct doc_node *audit = doc_member(root, "audit");
+    if (*key != NULL && **key == '\0')
+        mem_wipe_free(key);
+    if (*key == NULL || strlen(*key) >= AUDIT_KEY_LEAST)
+        return;
+    size_t mark = pointer_push(&r->pointer, "audit");
+    reader_fault_at(r, audit, "key",
+                    "the key is shorter than %d bytes; make one with `openssl rand -hex 32`",
+                    AUDIT_KEY_LEAST);
+    r->pointer.len = mark;
+}
+
 void finish_root(struct reader *r, const struct slot *slot)
 {
     struct config *config = r->config;
@@ -343,6 +361,7 @@ void finish_root(struct reader *r, const struct slot *slot)
     check_socket_path(r, root);
     check_postgres(r, root);
     check_admin(r, root);
+    check_audit(r, root);
     if (config->admin.token != NULL && *config->admin.token == '\0')
         mem_wipe_free(&config->admin.token);
 }

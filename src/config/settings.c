@@ -116,6 +116,21 @@ const struct setting settings_table[] = {
      .help = "`auto`: the journal when started by systemd, else text on stderr. `json`: one object "
              "a line on stderr, for containers."},
 
+    {.path = "audit", .type = SETTING_OBJECT, .help = "The audit log, `state_dir/audit.jsonl`."},
+    {.path = "audit.max_bytes", .type = SETTING_SIZE, .offset = ROOT(audit.max_bytes),
+     .min = 64 * KIB, .max = TIB, .fallback = "\"64MiB\"",
+     .help = "A file of this size is renamed to `audit-YYYYMMDD-HHMMSS.jsonl`, and the chain of "
+             "hashes goes on in a new one."},
+    {.path = "audit.keep", .type = SETTING_NUMBER, .offset = ROOT(audit.keep), .min = 0,
+     .max = 100000, .fallback = "16",
+     .help = "Renamed files that stay; older ones are deleted, which is an event. 0: all."},
+    {.path = "audit.key", .type = SETTING_SECRET, .nullable = true, .offset = ROOT(audit.key),
+     .fallback = "null", .example = "{\"credential\": \"cxsink-audit-key\"}",
+     .help = "A key of 16 bytes at least. With it the hashes are HMAC-SHA-256, so that a log that "
+             "is altered can be given right hashes by its holders alone. Another key is an event, "
+             "and `cxsink audit verify` needs the old one (`--key-file`) as long as lines have "
+             "it. null: SHA-256."},
+
     {.path = "auth", .type = SETTING_MAP, .offset = ROOT(auth), .map = &settings_auth_map,
      .help = "Credentials by a name of your choice, which streams refer to."},
     {.path = "auth.*", .type = SETTING_OBJECT, .help = "Where tokens come from (OAuth 2.0)."},

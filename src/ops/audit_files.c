@@ -56,8 +56,8 @@ static bool foreign(const char *base, const char *name)
 {
     size_t n = strlen(base);
     return strncmp(name, base, n) == 0 && (name[n] == '.' || name[n] == '-') &&
-           !ends_in(name, ".gz") && !ends_in(name, ".xz") && !ends_in(name, ".zst") &&
-           !ends_in(name, ".bz2");
+           name[n + 1] >= '0' && name[n + 1] <= '9' && !ends_in(name, ".gz") &&
+           !ends_in(name, ".xz") && !ends_in(name, ".zst") && !ends_in(name, ".bz2");
 }
 
 static int by_name(const void *a, const void *b)
@@ -116,53 +116,29 @@ char *audit_next_name(const char *path)
     return mem_printf("%.*s%.*s-%s%s", (int)dir_length(path), path, stem, base, stamp, base + stem);
 }
 
-// Calls for each file beside `path`; returns the name of the last one that `wanted` takes. Owned.
-static char *pick(const char *path, bool (*wanted)(const struct stat *info, struct stat *best),
-                  struct stat *best)
+static bool is_later(struct timespec a, struct timespec b)
+{
+    return a.tv_sec > b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec >= b.tv_nsec);
+}
+
+char *audit_previous(const char *path, struct timespec *written_r)
 {
     struct audit_files files;
     char *found = NULL;
+    *written_r = (struct timespec){0};
     audit_files_list(path, false, &files);
-    for (size_t i = 0; i < files.n; i++) {
+    for (size_t i = 0; i < files.n; i++) { // of two written at the same time the later name
         struct stat info;
-        char *full = audit_beside(path, files.names[i]);
-        bool takes = lstat(full, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 &&
-                     wanted(&info, best);
-        free(full);
-        if (!takes)
+        char *other = audit_beside(path, files.names[i]);
+        if (lstat(other, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 &&
+            is_later(info.st_mtim, *written_r)) {
+            *written_r = info.st_mtim;
+            free(found);
+            found = other;
             continue;
-        free(found);
-        found = mem_strdup(files.names[i]);
+        }
+        free(other);
     }
     audit_files_free(&files);
     return found;
-}
-
-static bool is_newer(const struct stat *info, struct stat *best)
-{
-    struct timespec a = info->st_mtim, b = best->st_mtim;
-    if (a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec))
-        return false;
-    *best = *info;
-    return true;
-}
-
-static bool is_same(const struct stat *info, struct stat *best)
-{
-    return info->st_dev == best->st_dev && info->st_ino == best->st_ino;
-}
-
-char *audit_previous(const char *path)
-{
-    struct stat newest = {0};
-    char *name = pick(path, is_newer, &newest);
-    char *full = name != NULL ? audit_beside(path, name) : NULL;
-    free(name);
-    return full;
-}
-
-char *audit_name_of(const char *path, int fd)
-{
-    struct stat info;
-    return fstat(fd, &info) == 0 ? pick(path, is_same, &info) : NULL;
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 #define AUDIT_HASH_DIGITS (2 * HASH_SHA256_SIZE)
 #define AUDIT_KEY_ID_DIGITS 16
@@ -17,6 +18,7 @@
 #define AUDIT_NO_HASH "0000000000000000000000000000000000000000000000000000000000000000"
 
 // The end of a line: `,"key_id":"..","prev":"..","hash":".."}`; the first of them only with a key.
+#define AUDIT_SEAL_BYTES 192 // at most
 struct audit_seal {
     size_t sealed;                        // bytes of the line that the hash covers
     char key_id[AUDIT_KEY_ID_DIGITS + 1]; // empty: none
@@ -28,6 +30,9 @@ struct audit_seal {
 bool audit_seal_read(const char *line, size_t length, struct audit_seal *seal_r);
 // Appends the end to what there is of a line, with its line feed.
 void audit_seal_write(struct buf *line, const char *key, struct audit_seal *seal);
+// The time that a line begins with; empty: there is none.
+#define AUDIT_TIME_SIZE 32
+void audit_line_time(const char *line, char time_r[AUDIT_TIME_SIZE]);
 // The hash that the first `sealed` bytes of a line must have; `key` NULL: without one.
 void audit_seal_hash(const char *line, size_t sealed, const char *key,
                      char hash_r[AUDIT_HASH_DIGITS + 1]);
@@ -54,9 +59,7 @@ void audit_files_free(struct audit_files *files);
 char *audit_beside(const char *path, const char *name); // the path of a file beside it; owned
 // The path that the file is renamed to: later than all there are. Owned.
 char *audit_next_name(const char *path);
-// The path of the file that was written to last, beside `path` itself; NULL: none. Owned.
-char *audit_previous(const char *path);
-// The name of the file beside `path` that is open as `fd`; NULL: none. Owned.
-char *audit_name_of(const char *path, int fd);
+// The path of the file that was written to last, beside `path` itself, and when; NULL: none. Owned.
+char *audit_previous(const char *path, struct timespec *written_r);
 
 #endif

@@ -13,6 +13,7 @@
 #define TAIL_BYTES ((size_t)64 << 10)
 #define TAIL_MOST ((size_t)16 << 20)
 
+#define TIME_MARK "{\"time\":\""
 #define KEY_MARK ",\"key_id\":\""
 #define PREV_MARK ",\"prev\":\""
 #define HASH_MARK ",\"hash\":\""
@@ -51,6 +52,15 @@ bool audit_seal_read(const char *line, size_t length, struct audit_seal *seal_r)
         !take(line + at - KEY_BYTES, KEY_MARK, AUDIT_KEY_ID_DIGITS, seal_r->key_id))
         seal_r->key_id[0] = '\0';
     return true;
+}
+
+void audit_line_time(const char *line, char time_r[AUDIT_TIME_SIZE])
+{
+    bool begins = strncmp(line, TIME_MARK, MARK(TIME_MARK)) == 0;
+    size_t n = begins ? strcspn(line + MARK(TIME_MARK), "\"") : 0;
+    n = n < AUDIT_TIME_SIZE ? n : 0;
+    memcpy(time_r, line + MARK(TIME_MARK), n);
+    time_r[n] = '\0';
 }
 
 void audit_seal_hash(const char *line, size_t sealed, const char *key,

@@ -94,6 +94,9 @@ static void defaults_of_a_table(void **state)
 static void defaults_of_spool_and_postgres(void **state)
 {
     const struct config *c = load_good(*state, LEAST);
+    assert_true(c->audit.max_bytes == 67108864);
+    assert_int_equal(c->audit.keep, 16);
+    assert_null(c->audit.key);
     assert_int_equal(c->spool.max_bytes, 1073741824);
     assert_int_equal(c->spool.segment_bytes, 67108864);
     assert_int_equal(c->spool.when_full, WHEN_FULL_BLOCK);
@@ -252,6 +255,7 @@ static void values_of_the_rest(void **state)
                      "'log': {'level': 'debug', 'target': 'json'},"
                      "'spool': {'max_bytes': '2MB', 'segment_bytes': '65536', 'when_full': "
                      "'drop_oldest', 'sync': 'interval:50ms'},"
+                     "'audit': {'max_bytes': '1MiB', 'keep': 0, 'key': 'sixteen bytes...'},"
                      "'postgres': {'connections': 64, 'batch': {'events': 1, 'bytes': '1KiB', "
                      "'linger': '0s'}, 'migrate': 'off', 'retry': {'base': '1ms', 'cap': '1ms'}},"
                      "'jobs': {'concurrency': 8, 'apis': {}, 'actions': {}, 'queue': [], "
@@ -263,6 +267,9 @@ static void values_of_the_rest(void **state)
     assert_true(c->shutdown_timeout_us == 0);
     assert_int_equal(c->log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(c->log_target, LOG_TARGET_JSON);
+    assert_true(c->audit.max_bytes == 1048576);
+    assert_int_equal(c->audit.keep, 0);
+    assert_string_equal(c->audit.key, "sixteen bytes...");
     assert_int_equal(c->spool.max_bytes, 2000000);
     assert_int_equal(c->spool.segment_bytes, 65536);
     assert_int_equal(c->spool.when_full, WHEN_FULL_DROP_OLDEST);
@@ -543,6 +550,28 @@ static void names_of_a_section(void **state)
     assert_int_equal(found.len, 0);
 }
 
+// Whatever else is faulty, but not for what is asked for.
+static void the_audit_log_of_a_faulty_configuration(void **state)
+{
+    struct fixture *f = *state;
+    unsetenv("CXT_NONE");
+    char *text = quoted("{'state_dir': '/s', 'postgres': {'dsn': {'env': 'CXT_NONE'}},"
+                        " 'audit': {'key': 'sixteen bytes...'}, 'typo': 1}");
+    write_bytes(f->path, text, strlen(text));
+    free(text);
+    struct config *config = config_load_audit(f->path, &f->faults);
+    assert_non_null(config);
+    assert_int_equal(f->faults.count, 0);
+    assert_string_equal(config->state_dir, "/s");
+    assert_string_equal(config->audit.key, "sixteen bytes...");
+    config_free(&config);
+    text = quoted("{'state_dir': '/s', 'audit': {'key': {'env': 'CXT_NONE'}}}");
+    write_bytes(f->path, text, strlen(text));
+    free(text);
+    assert_null(config_load_audit(f->path, &f->faults));
+    assert_true(f->faults.count > 0);
+}
+
 static void faults_that_are_found_later_get_their_lines(void **state)
 {
     struct fixture *f = *state;
@@ -611,6 +640,7 @@ int main(void)
         with_files(directories_are_known_without_the_secrets),
         with_files(directories_of_what_is_no_configuration),
         with_files(names_of_a_section),
+        with_files(the_audit_log_of_a_faulty_configuration),
         with_files(faults_that_are_found_later_get_their_lines),
         with_files(names_what_needs_a_restart),
     };
