@@ -35,7 +35,7 @@ jobs := announce api base64_text breaker configure cron drop drop_file execute e
         queue_save queue_upkeep rate readback request run sandbox sandbox_find sandbox_process \
         sandbox_verdict semver send settle storage submission submission_common \
         submission_params
-ops := admin admin_address admin_guard admin_http admin_live audit audit_chain audit_files audit_line \
+ops := admin admin_address admin_guard admin_http admin_live audit audit_chain audit_event audit_files audit_line \
        audit_read audit_recent audit_seal audit_verify history metrics page
 app := actions addresses certificates daemon flow jobs limits live pipeline report streams
 cli := ask audit audit_open audit_tail check check_connect check_database check_machine check_servers commands common \

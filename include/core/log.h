@@ -43,7 +43,7 @@ void log_write_args(enum log_level level, const struct log_fields *fields, const
     __attribute__((format(printf, 5, 0)));
 // The line of an audit event (`fields->audit`). The journal and JSON lines have each of them,
 // whatever the level: they are the second witness beside the audit log.
-void log_audit(const struct log_fields *fields, const char *text);
+void log_audit(enum log_level level, const struct log_fields *fields, const char *text);
 // For a command, whose own words are for a terminal: where the lines of audit events go; `auto` is
 // nowhere. False: it is to be the journal, and there is none; all is as before.
 bool log_audit_to(enum log_target target);

@@ -203,6 +203,7 @@ enum log_id { LOG_EVENTS(LOG_ID_MEMBER) LOG_ID_COUNT };
 
 void log_event_write(enum log_id id, const struct log_fields *fields, const char *file, int line,
                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+enum log_level log_event_level(enum log_id id);
 // 32 hex digits.
 const char *log_event_id(enum log_id id);
 // Appends the message catalog (systemd.directives(7), "Message Catalog Developer Documentation").

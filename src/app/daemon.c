@@ -115,14 +115,32 @@ static void shutdown_expired(void *owner)
     stop_now(owner, "shutdown_timeout is over; the spool keeps what is not committed");
 }
 
-static void begin_drain(struct daemon *d)
+// Who sent a signal, as members of an event.
+struct sender {
+    char pid[16], uid[16];
+};
+
+static struct sender sender_of(const struct signalfd_siginfo *info)
 {
+    struct sender sender;
+    snprintf(sender.pid, sizeof(sender.pid), "%" PRIu32, info->ssi_pid);
+    snprintf(sender.uid, sizeof(sender.uid), "%" PRIu32, info->ssi_uid);
+    return sender;
+}
+
+static void begin_drain(struct daemon *d, const struct signalfd_siginfo *info)
+{
+    struct sender by = sender_of(info);
     int64_t limit = d->ref->config->shutdown_timeout_us;
     d->phase = DAEMON_DRAINING;
     sd_notify(0, "STOPPING=1\nSTATUS=draining");
     log_info(NULL, "asked to stop: closing the streams and draining for at most %.0f s",
              (double)limit / 1e6);
-    audit_write(d->audit, "daemon.stopping", NULL, NULL, 0);
+    const struct audit_field fields[] = {
+        {"signal", info->ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"},
+        {"pid", by.pid},
+        {"uid", by.uid}};
+    audit_write(d->audit, "daemon.stopping", NULL, fields, 3);
     app_streams_stop(d);
     jobs_stop(d->jobs, limit - limit / 10, on_jobs_stopped); // leases are given back in the rest
     timer_start(&d->deadline_timer, limit);
@@ -168,21 +186,22 @@ static void name_restarts(struct daemon *d, const struct config *config)
     buf_deinit(&names);
 }
 
-static void reload(struct daemon *d)
+static void reload(struct daemon *d, const struct signalfd_siginfo *info)
 {
+    struct sender by = sender_of(info);
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIi64, mono_read().us);
     struct schema_set *schemas = NULL;
     struct config *config = load_config(d->path, &schemas);
     if (config == NULL) {
-        struct audit_field fields[] = {{"result", "refused"}};
-        audit_write(d->audit, "config.reload", NULL, fields, 1);
+        struct audit_field fields[] = {{"result", "refused"}, {"pid", by.pid}, {"uid", by.uid}};
+        audit_write(d->audit, "config.reload", NULL, fields, 3);
         log_event(LOG_ID_CONFIG_REFUSED, NULL,
                   "the new configuration is faulty; going on with the one in force");
     } else {
         name_restarts(d, config);
         take_config(d, config, schemas);
-        struct audit_field fields[] = {{"result", "taken"}};
-        audit_write(d->audit, "config.reload", NULL, fields, 1);
+        struct audit_field fields[] = {{"result", "taken"}, {"pid", by.pid}, {"uid", by.uid}};
+        audit_write(d->audit, "config.reload", NULL, fields, 3);
     }
     sd_notify(0, "READY=1");
 }
@@ -196,11 +215,11 @@ static void on_signal(void *owner, unsigned events)
     (void)events;
     while (read(d->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP && d->phase == DAEMON_RUNNING)
-            reload(d);
+            reload(d, &info);
         else if (info.ssi_signo == SIGHUP)
             log_warn(NULL, "stopping: not reloading"); // new streams would have to end first
         else if (d->phase == DAEMON_RUNNING)
-            begin_drain(d);
+            begin_drain(d, &info);
         else
             stop_soon(d);
     }

@@ -321,12 +321,12 @@ void log_write(enum log_level level, const struct log_fields *fields, const char
     va_end(args);
 }
 
-void log_audit(const struct log_fields *fields, const char *text)
+void log_audit(enum log_level level, const struct log_fields *fields, const char *text)
 {
-    struct line line = {LOG_LEVEL_INFO, fields, __FILE__, __LINE__, text};
+    struct line line = {level, fields, __FILE__, __LINE__, text};
     enum log_target target = state.audit_target;
     // As text it is one line among others, for eyes.
-    if (target == LOG_TARGET_TEXT && (!log_enabled(LOG_LEVEL_INFO) || !allowed(&line)))
+    if (target == LOG_TARGET_TEXT && (!log_enabled(level) || !allowed(&line)))
         return;
     if (target != LOG_TARGET_AUTO)
         emit_to(target, &line);

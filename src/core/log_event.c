@@ -17,6 +17,11 @@ static const struct row {
 #undef ROW
 };
 
+enum log_level log_event_level(enum log_id id)
+{
+    return rows[id].level;
+}
+
 const char *log_event_id(enum log_id id)
 {
     return rows[id].id;

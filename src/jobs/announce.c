@@ -112,7 +112,7 @@ static void on_told(void *owner, enum status_code code)
     if (code == STATUS_OK) { // else another worker tells it
         if (end->job->lease == 0 && strcmp(end->job->source, "sql") == 0)
             announce_queued(end->jobs, end->job->id, end->job->action, end->job->source);
-        jobs_tell_end(end->jobs, end->job, end->kind, end->error);
+        jobs_tell_end(end->jobs, end->job, end->kind, 0, end->error);
         notifier_wake(end->jobs->notifier);
     }
     drop_end(end);

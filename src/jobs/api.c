@@ -136,13 +136,12 @@ void api_hold(struct api *api, int64_t for_us)
 
 void api_answered(struct api *api, bool probe, bool failed, const char *why)
 {
-    static const char *const events[] = {[BREAKER_CLOSED] = "breaker.closed",
-                                         [BREAKER_HALF_OPEN] = "breaker.half_open",
-                                         [BREAKER_OPEN] = "breaker.open"};
+    const struct breaker *breaker = &api->breaker;
     bool changed = breaker_end(&api->breaker, probe, failed, loop_now(api->jobs->loop).us);
     api_show(api);
     if (changed)
-        tell(api, events[api->breaker.state], failed ? why : NULL);
+        tell(api, breaker->state == BREAKER_OPEN ? "breaker.open" : "breaker.closed",
+             failed ? why : NULL);
     if (changed || probe)
         jobs_fill_soon(api->jobs);
 }

@@ -78,6 +78,7 @@ struct run {
     bool counted;      // among those at work
     bool dirty;        // the record differs from what is stored
     bool effect_done;  // an operation with an effect was answered since the last store
+    int status;        // of the last answer; 0: none yet
     bool reauthorized; // this request was refused with 401 once
     bool probe;        // its request is the breaker's probe
     bool sent;         // a request went out in this lease
@@ -134,8 +135,10 @@ struct jobs_event {
 };
 void jobs_audit_event(struct jobs *jobs, const struct jobs_event *event);
 const struct config_action *jobs_find_action(const struct jobs *jobs, const char *name);
-// The end of a job is stored: it is counted and audited. `error` is its JSON; NULL: it succeeded.
-void jobs_tell_end(struct jobs *jobs, const struct job *job, const char *kind, const char *error);
+// The end of a job is stored: it is counted and audited. `status` is that of the
+// last answer, 0: none; `error` is its JSON, NULL: it succeeded.
+void jobs_tell_end(struct jobs *jobs, const struct job *job, const char *kind, int status,
+                   const char *error);
 
 // --- announce.c: ends of jobs that no worker was there for, and what was queued ---
 struct announcer *announcer_create(struct jobs *jobs);

@@ -292,6 +292,7 @@ static void on_response(void *owner, const struct http_response *response)
     char text[32];
     const char *error = response->code == STATUS_OK ? NULL : response->detail;
     snprintf(text, sizeof(text), "HTTP %d", response->status);
+    run->status = response->status;
     run->bearer = NULL;
     run->probe = false;
     payload_close(&run->payload);

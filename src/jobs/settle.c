@@ -106,7 +106,7 @@ void run_release(struct run *run, int64_t delay_us, const char *why)
     else if (why != NULL)
         log_info(&fields, "job %s (%s): %s; it waits in the queue", job->id, job->action, why);
     if (why != NULL && run->sent)
-        jobs_audit(run, "job.retry", why, 0, -1);
+        jobs_audit(run, "job.retry", why, run->status, -1);
     if (job->state == JOB_RUNNING)
         job->state = JOB_QUEUED;
     run_set_state(run, RUN_ENDING);
@@ -133,7 +133,8 @@ static char *message_of(const char *error)
     return text;
 }
 
-void jobs_tell_end(struct jobs *jobs, const struct job *job, const char *kind, const char *error)
+void jobs_tell_end(struct jobs *jobs, const struct job *job, const char *kind, int status,
+                   const char *error)
 {
     static const char *const events[JOB_STATE_COUNT] = {[JOB_SUCCEEDED] = "job.succeeded",
                                                         [JOB_FAILED] = "job.failed",
@@ -152,6 +153,7 @@ void jobs_tell_end(struct jobs *jobs, const struct job *job, const char *kind, c
                                                 .job = job,
                                                 .kind = kind,
                                                 .detail = message,
+                                                .status = status,
                                                 .latency_us = took});
     free(message);
 }
@@ -161,7 +163,7 @@ static void on_finished(void *owner, enum status_code code)
     struct run *run = owner;
     bool succeeded = run->job->state == JOB_SUCCEEDED;
     if (code == STATUS_OK) {
-        jobs_tell_end(run->jobs, run->job, run->kind->name,
+        jobs_tell_end(run->jobs, run->job, run->kind->name, run->status,
                       succeeded ? NULL : buf_text(&run->op.result));
         notifier_wake(run->jobs->notifier);
     }

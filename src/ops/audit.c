@@ -5,6 +5,7 @@
 #include "config/load.h"
 #include "core/log_event.h"
 #include "core/mem.h"
+#include "ops/audit_event.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,22 +85,14 @@ void audit_close(struct audit **pointer)
     free(audit);
 }
 
-// Events whose line in the log says what an operator wants to know.
-static const char *message_id_of(const char *event)
+// The line of an event in the log; some are messages that an operator looks for.
+static void tell(const char *event, struct log_fields *about, const char *text)
 {
-    static const struct {
-        const char *event;
-        enum log_id id;
-    } explained[] = {{"stream.connected", LOG_ID_STREAM_UP},
-                     {"stream.disconnected", LOG_ID_STREAM_ENDED},
-                     {"spool.recovered", LOG_ID_SPOOL_RECOVERED},
-                     {"breaker.open", LOG_ID_BREAKER_OPEN},
-                     {"breaker.closed", LOG_ID_BREAKER_CLOSED}};
-    for (size_t i = 0; i < sizeof(explained) / sizeof(explained[0]); i++) {
-        if (strcmp(explained[i].event, event) == 0)
-            return log_event_id(explained[i].id);
-    }
-    return NULL;
+    enum log_id id = audit_event_message(event);
+    if (id != LOG_ID_COUNT)
+        about->message_id = log_event_id(id);
+    log_audit(id != LOG_ID_COUNT ? log_event_level(id) : LOG_LEVEL_INFO, about, text);
+    about->message_id = NULL;
 }
 
 static void write_or_miss(struct audit *audit, struct log_fields *about)
@@ -107,7 +100,7 @@ static void write_or_miss(struct audit *audit, struct log_fields *about)
     struct status st = {0};
     bool stored = audit_store(audit, &st) == STATUS_OK;
     about->audit_hash = stored ? audit->last : NULL;
-    log_audit(about, buf_text(&audit->text));
+    tell(about->audit, about, buf_text(&audit->text));
     if (stored)
         return;
     audit->missed++;
@@ -118,12 +111,11 @@ static void write_or_miss(struct audit *audit, struct log_fields *about)
 void audit_write(struct audit *audit, const char *event, const char *stream,
                  const struct audit_field *fields, size_t n_fields)
 {
-    struct log_fields about = {
-        .stream = stream, .audit = event, .message_id = message_id_of(event)};
+    struct log_fields about = {.stream = stream, .audit = event};
     struct buf line = {0}, text = {0};
     if (audit == NULL) {
         audit_compose(NULL, event, stream, fields, n_fields, &line, &text);
-        log_audit(&about, buf_text(&text));
+        tell(event, &about, buf_text(&text));
         buf_deinit(&line);
         buf_deinit(&text);
         return;

@@ -69,7 +69,7 @@ enum status_code audit_append_own(struct audit *audit, const struct audit_own_ev
         audit_append(audit, event->before != NULL ? event->before : "", &line, st);
     struct log_fields about = {.audit = event->name, .audit_hash = audit->last};
     if (code == STATUS_OK)
-        log_audit(&about, buf_text(&text));
+        log_audit(LOG_LEVEL_INFO, &about, buf_text(&text));
     buf_deinit(&line);
     buf_deinit(&text);
     return code;

@@ -204,6 +204,13 @@ def test_the_journal_gets_fields(database, tenant, make_daemon, workdir):
             assert re.search(f"^{field}", entry, re.MULTILINE), entry
         audit = journal.seen[journal.wait_for("CXSINK_AUDIT=stream.connected")]
         assert "CXSINK_STREAM=main" in audit
+        hashes = {e["hash"] for e in d.audit()}
+        assert re.search(r"^CXSINK_AUDIT_HASH=(\w+)$", audit, re.MULTILINE)[1] in hashes
+        ids = set(re.findall(r"^MESSAGE_ID=(\w+)$", "\n".join(journal.seen), re.MULTILINE))
+        catalog = (ROOT / "systemd" / "cxsink.catalog").read_text()
+        subjects = {re.search(rf"^-- {i}\nSubject: (.*)$", catalog, re.MULTILINE)[1] for i in ids}
+        assert {"cxsink is running", "A stream is connected", "Events became dead letters",
+                "PostgreSQL takes writes"} <= subjects
         assert d.log() == "", "stderr stays quiet"
         assert d.stop() == 0
 

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 
-from . import wait
+from . import audit, wait
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SCHEMA = ROOT / "config" / "schemas" / "cxone-event.json"
@@ -138,6 +138,7 @@ class Daemon:
                 raise AssertionError(f"the daemon did not stop:\n{log[-4000:]}")
             log = self.log()
         self.process = None
+        audit.check_members(self.home.glob("state/audit*.jsonl"))
         shutil.rmtree(self.home, ignore_errors=True)
         for word in ("ERROR: AddressSanitizer", "runtime error:", "ERROR: LeakSanitizer"):
             assert word not in log, log[-8000:]

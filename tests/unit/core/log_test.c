@@ -228,13 +228,13 @@ static void the_journal_and_json_have_every_audit_event(void **state)
     fake.journal_there = true;
     log_init(LOG_TARGET_JOURNAL, LOG_LEVEL_ERROR);
     for (int i = 0; i < 100; i++)
-        log_audit(&told, "spool.dropped total=7");
+        log_audit(LOG_LEVEL_INFO, &told, "spool.dropped total=7");
     assert_int_equal(fake.journal_calls, 100);
     assert_non_null(strstr(fake.entry, "MESSAGE=spool.dropped total=7\nPRIORITY=6\n"));
     assert_non_null(strstr(fake.entry, "CXSINK_AUDIT=spool.dropped\nCXSINK_AUDIT_HASH=9a\n"));
     log_init(LOG_TARGET_JSON, LOG_LEVEL_ERROR);
     for (int i = 0; i < 100; i++)
-        log_audit(&told, "x");
+        log_audit(LOG_LEVEL_INFO, &told, "x");
     const char *text = capture_take(&captured);
     assert_int_equal(capture_lines(text), 100);
     assert_non_null(
@@ -245,12 +245,13 @@ static void as_text_audit_events_are_lines_like_others(void **state)
 {
     (void)state;
     for (int i = 0; i < 20; i++)
-        log_audit(&told, "x");
+        log_audit(LOG_LEVEL_INFO, &told, "x");
     assert_int_equal(capture_lines(capture_take(&captured)), 8);
-    log_audit(&(struct log_fields){.stream = "s", .audit = "spool.other"}, "another is not held");
+    log_audit(LOG_LEVEL_INFO, &(struct log_fields){.stream = "s", .audit = "spool.other"},
+              "another is not held");
     assert_non_null(strstr(capture_take(&captured), "another is not held"));
     log_set_level(LOG_LEVEL_WARN);
-    log_audit(&(struct log_fields){.audit = "third"}, "hidden");
+    log_audit(LOG_LEVEL_INFO, &(struct log_fields){.audit = "third"}, "hidden");
     assert_string_equal(capture_take(&captured), "");
 }
 
@@ -260,14 +261,14 @@ static void audit_events_of_a_command_go_where_it_says(void **state)
     log_set_level(LOG_LEVEL_ERROR);
     assert_false(log_audit_to(LOG_TARGET_JOURNAL));
     assert_true(log_audit_to(LOG_TARGET_AUTO));
-    log_audit(&told, "nowhere");
+    log_audit(LOG_LEVEL_INFO, &told, "nowhere");
     assert_string_equal(capture_take(&captured), "");
     assert_true(log_audit_to(LOG_TARGET_JSON));
-    log_audit(&told, "as JSON");
+    log_audit(LOG_LEVEL_INFO, &told, "as JSON");
     assert_non_null(strstr(capture_take(&captured), "\"message\":\"as JSON\"}"));
     fake.journal_there = true;
     assert_true(log_audit_to(LOG_TARGET_JOURNAL));
-    log_audit(&told, "x");
+    log_audit(LOG_LEVEL_INFO, &told, "x");
     log_error(NULL, "the rest is text");
     assert_int_equal(fake.journal_calls, 1);
     assert_non_null(strstr(capture_take(&captured), " error the rest is text\n"));
