@@ -26,12 +26,15 @@ _cxsink_files() {
     return 0
 }
 
+# What its option $2 takes: "FILE" of "--config FILE", "" of a flag.
+_cxsink_takes() {
+    grep -oE -- "(^|[][ |(,])$2(, --[a-z-]+)? \[?[A-Z]+" <<<"$1" | head -n 1 | grep -oE '[A-Z]+$'
+}
+
 # The values of option $2 of a program $1 with the help text $3; false: it takes none.
 _cxsink_values() {
     local config=()
     case $2 in
-    -c | --config | -s | --schema | --cert | --key | --port-file) _cxsink_files -f ;;
-    --dir | --runtime-dir) _cxsink_files -d ;;
     --stream | --action)
         [[ -z $configuration ]] || config=(-c "$configuration")
         _cxsink_reply $("$1" names "${2#--}s" "${config[@]}" 2>/dev/null)
@@ -41,7 +44,13 @@ _cxsink_values() {
     --output) _cxsink_reply text basic ;;
     --strict) _cxsink_reply typos all off ;;
     --state) _cxsink_reply queued running polling succeeded failed cancelled ;;
-    -?*) grep -qE -- "(^|[][ |(,])$2(, --[a-z-]+)? [A-Z]" <<<"$3" ;; # some value, which nobody can guess
+    -?*)
+        case $(_cxsink_takes "$3" "$2") in
+        FILE) _cxsink_files -f ;;
+        DIR) _cxsink_files -d ;;
+        '') return 1 ;;
+        esac # others are what nobody can guess
+        ;;
     *) return 1 ;;
     esac
 }

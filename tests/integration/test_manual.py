@@ -127,7 +127,7 @@ def complete_zsh(build, line, cwd=None):
     script = f"{ZSH_STUBS}; words=({' '.join(repr(w) for w in line)}); CURRENT=$#words; source {ZSH} || :"
     environment = {**os.environ, "PATH": f"{build}:{os.environ['PATH']}"}
     said = run("zsh", "-f", "-c", script, env=environment, cwd=cwd).split("\n")
-    return {re.sub(r"(?<!\\):.*", "", w) for w in said if w and (w.startswith(line[-1]) or w.startswith("FILES"))}
+    return {re.sub(r"(?<!\\):.*", "", w) for w in said if w and (w.startswith(line[-1]) or w in ("FILES", "-/"))}
 
 
 @pytest.fixture(params=["bash", "zsh"])
@@ -181,7 +181,10 @@ def test_files_complete(complete, tmp_path):
     (tmp_path / "adir").mkdir()
     for line in (("load", "a"), ("validate", "a"), ("jobs", "submit", "a"), ("check", "-c", "a"), ("validate", "-s", "a")):
         assert complete("cxsink", *line, cwd=tmp_path) in ({"a.ndjson", "adir"}, {"FILES"}), line
-    assert complete("cxsink", "spool", "stat", "--dir", "a", cwd=tmp_path) in ({"adir"}, {"FILES"})
+    for line in (("spool", "stat", "--dir", "a"), ("status", "--runtime-dir", "a")):
+        assert complete("cxsink", *line, cwd=tmp_path) in ({"adir"}, {"FILES", "-/"}), line
+    assert complete("cxsink-sim", "--key", "a", cwd=tmp_path) in ({"a.ndjson", "adir"}, {"FILES"})
+    assert complete("cxsink", "load", "--restart", "a", cwd=tmp_path) in ({"a.ndjson", "adir"}, {"FILES"})
     assert complete("cxsink", "dead", "show", "a", cwd=tmp_path) == set()
 
 
