@@ -12,7 +12,13 @@ from support.daemon import ROOT
 from support.postgres import free_port
 
 CHAPTER = (ROOT / "README.md").read_text().split("## Into your own PostgreSQL", 1)[1].split("\n## ")[0]
-FIRST, SECOND = re.findall(r"```sh\n(.*?)```", CHAPTER, re.S)
+SERVER, FIRST, SECOND = re.findall(r"```sh\n(.*?)```", CHAPTER, re.S)
+
+
+def test_the_commands_are_well_formed():
+    """All that is tried of those that need root."""
+    for script in (SERVER, FIRST, SECOND):
+        subprocess.run(["bash", "-n", "-c", script], check=True)
 
 
 class Newcomer:
