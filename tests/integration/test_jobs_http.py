@@ -319,13 +319,14 @@ def test_the_audit_tells_every_state(world):
     work = invoke(world, "told").script("POST", SEND, answer(503)).script("GET", POLL, answer(200, {"status": "RUNNING"}))
     work.run()
     lines = work.audit()
-    assert [e["event"] for e in lines] == ["job.running", "job.retry", "job.running", "job.polling", "job.succeeded"]
+    assert [e["event"] for e in lines] == ["job.queued", "job.running", "job.retry", "job.running",
+                                           "job.polling", "job.succeeded"]
     ended = lines[-1]
     assert (ended["kind"], ended["action"], ended["trace_id"]) == ("invoke", "told", work.trace)
     assert {e["event"]: e.get("status") for e in lines if "status" in e} == {"job.retry": "503", "job.succeeded": "200"}
     assert ended["remote_id"] == work.record["remote_id"] and ended["attempt"] == "2"
     assert ended["correlationId"] == work.record["result"]["correlationId"] and int(ended["latency_ms"]) >= 1000
-    assert "HTTP 503" in lines[1]["detail"] and "time" in ended
+    assert "HTTP 503" in lines[2]["detail"] and "time" in ended
 
 
 def test_inputs_data_code_and_secrets_stay_out(world):

@@ -203,7 +203,7 @@ def test_it_asks_until_there_is_a_result(world):
     polls = [r["at"] for r in work.seen("GET")]
     assert len(polls) == 5 and all(b - a >= 0.045 for a, b in zip(polls, polls[1:]))
     assert work.record["attempt"] == 1
-    assert [e["event"] for e in work.audit()] == ["job.running", "job.polling", "job.succeeded"]
+    assert [e["event"] for e in work.audit()] == ["job.queued", "job.running", "job.polling", "job.succeeded"]
 
 
 @pytest.mark.parametrize("state, words", [("FAILED", "the invocation failed: no agent"),

@@ -333,3 +333,21 @@ def test_two_fire_at_once(queue):
     first.close()
     assert queue.value("select count(*) from cxsink.jobs where schedule_id like 'two-%'") == 5
     queue.query("delete from cxsink.job_schedules")
+
+
+# --- a million finished jobs ---
+
+def test_what_is_asked_often_reads_no_more_than_it_tells(queue):
+    """The newest jobs, the ends that are not told, and what retention may delete: each by an index."""
+    queue.query("insert into cxsink.jobs (id, action, state, created_at, finished_at) select 'old-' || n, 'a', 'succeeded',"
+                " now() - n * interval '1 s', now() - n * interval '1 s' from generate_series(1, 20000) n")
+    queue.query("analyze cxsink.jobs")
+    for index, sql in (
+            ("jobs_created_at", "select id from cxsink.jobs order by created_at desc, id desc limit 50"),
+            ("jobs_untold", "select id from cxsink.jobs where untold and (action = any ('{a}') or finished_at < now() - "
+                            "interval '1 minute') order by finished_at limit 10"),
+            ("jobs_finished", "select id from cxsink.jobs where finished_at < now() - interval '30 days' and state in "
+                              "('succeeded', 'failed', 'cancelled') and source <> 'config' limit 500")):
+        plan = "\n".join(row[0] for row in queue.query("explain " + sql))
+        assert index in plan and "Seq Scan" not in plan, plan
+    queue.query("delete from cxsink.jobs where id like 'old-%'")
