@@ -12,6 +12,7 @@
 #include "daemon_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -279,8 +280,11 @@ static void limit_process(const struct config *config)
 static bool make_dir(const char *path, mode_t mode, const char *setting, struct status *st)
 {
     struct status cause = {0};
-    if (fsio_make_dirs(path, mode, &cause) == STATUS_OK)
-        return true;
+    if (fsio_make_dirs(path, mode, &cause) == STATUS_OK) {
+        if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0)
+            return true;
+        status_set_errno(&cause, STATUS_DENIED, errno, "cannot write in %s", path);
+    }
     status_set(st, STATUS_INVALID, "%s; set \"%s\" to a directory that this user may write",
                cause.detail, setting);
     return false;

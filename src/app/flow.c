@@ -215,10 +215,7 @@ static void on_sink_state(void *owner, enum sink_state from, enum sink_state to,
     if (to == SINK_READY || from == SINK_READY || to == SINK_BLOCKED)
         audit_write(d->audit, "database.state", NULL, fields, 3);
     if (to == SINK_READY)
-        log_event(LOG_ID_DATABASE_READY, NULL, "database ready");
-    else if (st != NULL && st->code != STATUS_OK)
-        log_event(to == SINK_BLOCKED ? LOG_ID_DATABASE_BLOCKED : LOG_ID_DATABASE_DOWN, NULL,
-                  "database %s: %s", sink_state_name(to), st->detail);
+        log_event(LOG_ID_DATABASE_READY, NULL, "database ready"); // the sink tells of trouble
 }
 
 struct sink_callbacks flow_sink_callbacks(void)

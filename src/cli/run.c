@@ -13,7 +13,12 @@ static const char help[] =
     "SIGHUP reloads the configuration.\n"
     "\n"
     "  -c, --config FILE   the configuration (else $CXSINK_CONFIG, else /etc/cxsink/cxsink.json)\n"
-    "  -h, --help          this text\n";
+    "  -h, --help          this text\n"
+    "\n"
+    "Servers that are away or refuse do not end it: it says so, spools, and tries again.\n"
+    "\n"
+    "Exit codes: 0 after an orderly stop; 70 a fault of cxsink, or events were lost; 78 the\n"
+    "configuration is faulty, a directory cannot be written, an address or the spool is taken.\n";
 
 struct run_request {
     const char *path;

@@ -18,8 +18,8 @@
 static const char seed_token_url[] = "https://api.cxp.cxone.com/oauth/token";
 static const char seed_scope[] = "data-actions:read";
 
-// A fault unless the member is given. One that is given and faulty was told already.
-static void need(struct reader *r, const struct doc_node *node, const char *name,
+// A fault unless the member is given and says something. One that is faulty was told already.
+static void need(struct reader *r, const struct doc_node *node, const char *name, const char *value,
                  const char *because)
 {
     const struct setting *s =
@@ -27,6 +27,9 @@ static void need(struct reader *r, const struct doc_node *node, const char *name
     if (!reader_given(node, name))
         reader_fault_at(r, node, name, "%s needs \"%s\"; add for example \"%s\": %s", because, name,
                         name, s->example);
+    else if (value != NULL && *value == '\0')
+        reader_fault_at(r, node, name, "is empty, and %s needs it; is what it is taken from set?",
+                        because);
 }
 
 static void default_text(const struct doc_node *node, const char *name, char **field,
@@ -43,30 +46,30 @@ static void finish_client_credentials(struct reader *r, const struct doc_node *n
     default_text(node, "token_url", &auth->token_url, seed_token_url);
     default_text(node, "scope", &auth->scope, seed_scope);
     if (doc_member(node, "token_url") != NULL)
-        need(r, node, "token_url", because);
+        need(r, node, "token_url", auth->token_url, because);
     if (auth->client_auth == CLIENT_AUTH_NONE)
         return;
-    need(r, node, "client_id", because);
-    need(r, node, "client_secret", because);
+    need(r, node, "client_id", auth->client_id, because);
+    need(r, node, "client_secret", auth->client_secret, because);
 }
 
 static void finish_password(struct reader *r, const struct doc_node *node, struct config_auth *auth)
 {
     static const char because[] = "grant password";
-    need(r, node, "token_url", because);
-    need(r, node, "username", because);
-    need(r, node, "password", because);
+    need(r, node, "token_url", auth->token_url, because);
+    need(r, node, "username", auth->username, because);
+    need(r, node, "password", auth->password, because);
     if (auth->client_auth == CLIENT_AUTH_BASIC || auth->client_auth == CLIENT_AUTH_BASIC_RAW)
-        need(r, node, "client_id", "client_auth basic");
+        need(r, node, "client_id", auth->client_id, "client_auth basic");
 }
 
 static void finish_access_key(struct reader *r, const struct doc_node *node,
                               struct config_auth *auth)
 {
     static const char because[] = "grant access_key";
-    need(r, node, "token_url", because);
-    need(r, node, "username", because);
-    need(r, node, "password", because);
+    need(r, node, "token_url", auth->token_url, because);
+    need(r, node, "username", auth->username, because);
+    need(r, node, "password", auth->password, because);
     if (doc_member(node, "client_auth") == NULL)
         auth->client_auth = CLIENT_AUTH_NONE;
     else if (auth->client_auth != CLIENT_AUTH_NONE)
@@ -82,7 +85,7 @@ static void finish_access_key(struct reader *r, const struct doc_node *node,
 static void finish_static(struct reader *r, const struct doc_node *node, struct config_auth *auth)
 {
     (void)auth;
-    need(r, node, "token", "grant static");
+    need(r, node, "token", auth->token, "grant static");
 }
 
 void check_tls(struct reader *r, const struct doc_node *node)

@@ -54,6 +54,17 @@ enum status_code admin_check_address(const char *host, unsigned short port, stru
                             host, port);
 }
 
+// Somebody listens, be it that it takes no connection at this moment.
+static bool is_taken(const struct sockaddr_un *at)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool taken =
+        fd >= 0 && (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0 || errno == EAGAIN);
+    if (fd >= 0)
+        close(fd);
+    return taken;
+}
+
 enum status_code admin_check_socket(const char *path, struct status *st)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -63,6 +74,12 @@ enum status_code admin_check_socket(const char *path, struct status *st)
                           "to a shorter one",
                           path, sizeof(at.sun_path) - 1);
     memcpy(at.sun_path, path, strlen(path));
+    if (is_taken(&at))
+        return status_set(
+            st, STATUS_BUSY,
+            "another cxsink answers on the control socket %s; stop that one first, or "
+            "set runtime_dir to a directory of this one's own",
+            path);
     unlink(path); // of a process that died
     int error = try_bind(AF_UNIX, &at, sizeof(at));
     if (error != 0)

@@ -6,6 +6,11 @@
 #include "config/load.h"
 #include "core/log.h"
 
+#include <string.h>
+
+// A trouble that lasts is told again after this.
+#define REMIND_US (600 * US_PER_S)
+
 static const char *state_sentence(enum sink_state state)
 {
     static const char *const sentences[] = {
@@ -16,13 +21,19 @@ static const char *state_sentence(enum sink_state state)
     return sentences[state];
 }
 
-void sink_set_trouble(struct sink *sink, enum status_code code, const struct pg_error *error)
+bool sink_set_trouble(struct sink *sink, enum status_code code, const struct pg_error *error)
 {
-    if (error->sqlstate[0] != '\0')
-        status_set(&sink->trouble, code, "%s (SQLSTATE %s)", error->message, error->sqlstate);
-    else
-        status_set(&sink->trouble, code, "%s", error->message);
+    struct status before = sink->trouble;
+    struct mono now = loop_now(sink->settings.loop);
+    bool named = error->sqlstate[0] != '\0';
+    status_set(&sink->trouble, code, "%s%s%s%s%s%s", error->message, error->detail[0] ? ": " : "",
+               error->detail, named ? " (SQLSTATE " : "", error->sqlstate, named ? ")" : "");
     sink_wake(sink);
+    if (strcmp(before.detail, sink->trouble.detail) == 0 &&
+        mono_diff(now, sink->told_at) < REMIND_US)
+        return false;
+    sink->told_at = now;
+    return true;
 }
 
 // --- state ---------------------------------------------------------------------------------------

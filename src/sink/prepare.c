@@ -146,13 +146,15 @@ static void check_tables(struct lane *lane, struct fault_list *list)
     }
 }
 
-// Each fault once: again only when the list is another one.
+// Each fault once, but for the first, which blocks the lane and is told there: again only when the
+// list is another one.
 static void log_faults(struct sink *sink, const struct fault_list *list)
 {
     if (sink->faults.len == list->all.len &&
         (list->all.len == 0 || memcmp(sink->faults.data, list->all.data, list->all.len) == 0))
         return;
-    for (size_t at = 0; at < list->all.len; at += strlen(list->all.data + at) + 1)
+    size_t first = list->first.len + 1;
+    for (size_t at = first; at < list->all.len; at += strlen(list->all.data + at) + 1)
         log_event(LOG_ID_DATABASE_BLOCKED, NULL, "%s", list->all.data + at);
     buf_clear(&sink->faults);
     buf_append(&sink->faults, list->all.data, list->all.len);

@@ -144,6 +144,7 @@ struct sink {
     struct sink_settings settings;
     enum sink_state state;
     struct status trouble;
+    struct mono told_at; // when `trouble` was, the last time
     bool started;
     bool woken;    // sink_notify is posted
     bool migrated; // since the last start or block
@@ -186,7 +187,8 @@ void tables_deinit(struct tables *tables);
 // notify.c
 // Something changed that the owner may have to know: calls it in this turn's tail.
 void sink_wake(struct sink *sink);
-void sink_set_trouble(struct sink *sink, enum status_code code, const struct pg_error *error);
+// False when it is the trouble that there is already, which was told a short while ago.
+bool sink_set_trouble(struct sink *sink, enum status_code code, const struct pg_error *error);
 
 // writer.c
 void lane_init(struct lane *lane, struct sink *sink, unsigned index);

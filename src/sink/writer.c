@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/log_event.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,9 +136,19 @@ static double start_retry(struct lane *lane)
     return (double)delay_us / (double)US_PER_S;
 }
 
-static const char *shown_state(const struct pg_error *error)
+// Once, and now and then while it lasts.
+static void tell_trouble(struct lane *lane, enum status_code code, const struct pg_error *error,
+                         const char *next)
 {
-    return error->sqlstate[0] != '\0' ? error->sqlstate : "no SQLSTATE";
+    double delay = start_retry(lane);
+    bool blocked = code != STATUS_UNAVAILABLE;
+    if (!sink_set_trouble(lane->sink, code, error))
+        log_debug(NULL, "PostgreSQL lane %u: the same again; %s in %.2f s", lane->index, next,
+                  delay);
+    else
+        log_event(blocked ? LOG_ID_DATABASE_BLOCKED : LOG_ID_DATABASE_DOWN, NULL,
+                  "PostgreSQL lane %u: %s; %s%s in %.2f s", lane->index, lane->sink->trouble.detail,
+                  blocked ? "this needs a person, events stay in the spool, " : "", next, delay);
 }
 
 void lane_retry(struct lane *lane, const struct pg_error *error)
@@ -145,9 +156,7 @@ void lane_retry(struct lane *lane, const struct pg_error *error)
     account_failure(lane, "retried", error->sqlstate);
     lane->blocked = false;
     lane_set_state(lane, LANE_WAITING);
-    log_event(LOG_ID_DATABASE_DOWN, NULL, "PostgreSQL lane %u: %s (%s); trying again in %.2f s",
-              lane->index, error->message, shown_state(error), start_retry(lane));
-    sink_set_trouble(lane->sink, STATUS_UNAVAILABLE, error);
+    tell_trouble(lane, STATUS_UNAVAILABLE, error, "trying again");
 }
 
 void lane_block(struct lane *lane, const struct pg_error *error)
@@ -156,12 +165,7 @@ void lane_block(struct lane *lane, const struct pg_error *error)
     lane->blocked = true;
     lane->sink->migrated = false;
     lane_set_state(lane, LANE_WAITING);
-    log_event(LOG_ID_DATABASE_BLOCKED, NULL,
-              "PostgreSQL lane %u: %s%s%s (%s); this needs a person, events stay in the spool, "
-              "looking again in %.2f s",
-              lane->index, error->message, error->detail[0] != '\0' ? ": " : "", error->detail,
-              shown_state(error), start_retry(lane));
-    sink_set_trouble(lane->sink, STATUS_INVALID, error);
+    tell_trouble(lane, STATUS_INVALID, error, "looking again");
 }
 
 void lane_reread(struct lane *lane, const struct pg_error *error)
@@ -169,8 +173,16 @@ void lane_reread(struct lane *lane, const struct pg_error *error)
     account_failure(lane, "retried", error->sqlstate);
     lane->reread = true;
     log_info(NULL, "PostgreSQL lane %u: %s (%s); looking whether the tables changed", lane->index,
-             error->message, shown_state(error));
+             error->message, error->sqlstate);
     prepare_start(lane);
+}
+
+// What a person can do about a session that did not come up.
+static void add_remedy(struct pg_error *error)
+{
+    size_t used = strlen(error->message);
+    snprintf(error->message + used, sizeof(error->message) - used, "; %s",
+             pg_remedy(error->sqlstate));
 }
 
 void lane_lost(struct lane *lane, const struct pg_error *error)
@@ -178,23 +190,15 @@ void lane_lost(struct lane *lane, const struct pg_error *error)
     // `error` may be the connection's, which goes now.
     struct pg_error copy = *error;
     bool blocked = copy.sqlstate[0] != '\0' && pg_classify(copy.sqlstate) == PG_CLASS_BLOCKED;
+    if (lane->state == LANE_CONNECTING)
+        add_remedy(&copy);
     if (!lane->forget)
         account_failure(lane, "retried", copy.sqlstate);
     lane_disconnect(lane);
     if (lane->sink->reconfigure)
         return;
     lane->blocked = blocked;
-    double delay = start_retry(lane);
-    if (blocked)
-        log_event(LOG_ID_DATABASE_BLOCKED, NULL,
-                  "PostgreSQL lane %u: %s (%s); this needs a person, events stay in the spool, "
-                  "trying again in %.2f s",
-                  lane->index, copy.message, shown_state(&copy), delay);
-    else
-        log_event(LOG_ID_DATABASE_DOWN, NULL,
-                  "PostgreSQL lane %u: %s (%s); connecting again in %.2f s", lane->index,
-                  copy.message, shown_state(&copy), delay);
-    sink_set_trouble(lane->sink, blocked ? STATUS_DENIED : STATUS_UNAVAILABLE, &copy);
+    tell_trouble(lane, blocked ? STATUS_DENIED : STATUS_UNAVAILABLE, &copy, "connecting again");
 }
 
 static void on_retry(void *owner)

@@ -92,6 +92,7 @@ static const struct fault_case cases[] = {
 
     // credentials
     {WITH("'auth': {'x': 'token'}"), "/auth/x", "expected an object, not a string"},
+    {AUTH("'client_id': 'i', 'client_secret': ''"), "/auth/x/client_secret", "is empty"},
     {AUTH("'client_secret': 's'"), "/auth/x/client_id", "grant client_credentials needs"},
     {AUTH("'client_id': 'i'"), "/auth/x/client_secret", "{\"env\": \"CXONE_CLIENT_SECRET\"}"},
     {AUTH(CLIENT ", 'token_url': null"), "/auth/x/token_url", "grant client_credentials needs"},

@@ -731,6 +731,25 @@ static void a_socket_that_a_crash_left_is_replaced(void **state)
     close(fd);
 }
 
+static void a_socket_that_is_in_use_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    const struct admin_settings settings = {.socket_path = f->path};
+    strcpy(at.sun_path, f->path);
+    int taken = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(taken, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(taken, 0), 0);
+    for (int i = 0; i < 3; i++) { // then it takes no more
+        assert_null(admin_create(f->loop, &settings, &callbacks, f, &f->st));
+        assert_int_equal(f->st.code, STATUS_BUSY);
+        assert_non_null(strstr(f->st.detail, "another cxsink answers"));
+        assert_int_equal(access(f->path, F_OK), 0);
+    }
+    close(taken);
+    unlink(f->path);
+}
+
 static void a_control_socket_that_cannot_be_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -805,6 +824,7 @@ int main(void)
         ADMIN_TEST(the_control_socket_is_for_its_group),
         ADMIN_TEST(the_control_sockets_path_need_not_live_on),
         ADMIN_TEST(a_socket_that_a_crash_left_is_replaced),
+        ADMIN_TEST(a_socket_that_is_in_use_is_left_alone),
         ADMIN_TEST(a_control_socket_that_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
