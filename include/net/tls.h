@@ -12,7 +12,10 @@
 
 #include "core/status.h"
 
+#include <stdint.h>
+
 struct ssl_ctx_st;
+struct x509_st;
 
 struct tls_settings {
     const char *ca_file;   // NULL: the system's store
@@ -31,5 +34,10 @@ void tls_context_free(struct ssl_ctx_st **context);
 // whatever it trusted.
 enum status_code tls_context_apply(struct ssl_ctx_st *context, const struct tls_settings *settings,
                                    struct status *st) STATUS_MUST_CHECK;
+
+// Wall time in microseconds at which a certificate expires; 0: it cannot be told.
+int64_t tls_certificate_until_us(const struct x509_st *certificate);
+// The same of the first certificate in a PEM file.
+int64_t tls_file_until_us(const char *path);
 
 #endif

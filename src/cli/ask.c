@@ -30,7 +30,7 @@ static int connect_control(const char *dir, struct status *st)
         status_set(st, STATUS_TIMEOUT, "the daemon at %s takes no more connections; does it hang?",
                    address.sun_path);
     else
-        status_set(st, STATUS_UNAVAILABLE,
+        status_set(st, errno == EACCES || errno == EPERM ? STATUS_DENIED : STATUS_UNAVAILABLE,
                    "no daemon answers on %s (%s): is it running, with this configuration, and may "
                    "you write to the socket?",
                    address.sun_path, strerror(errno));

@@ -13,8 +13,9 @@
 
 // The body of the answer to GET `path`, in `answer` (emptied before), which must stay for as long
 // as it is used. NULL with a sentence: STATUS_INVALID for a directory whose name is too long for a
-// socket, STATUS_UNAVAILABLE where nobody listens or nobody may, STATUS_TIMEOUT where the whole
-// answer does not come in `patience_us`, STATUS_IO for one that is none.
+// socket, STATUS_UNAVAILABLE where nobody listens, STATUS_DENIED where the caller may not connect,
+// STATUS_TIMEOUT where the whole answer does not come in `patience_us`, STATUS_IO for one that is
+// none.
 const char *ask_daemon(const char *runtime_dir, const char *path, int64_t patience_us,
                        struct buf *answer, struct status *st);
 

@@ -85,7 +85,8 @@ static void print_summary(const struct config *config, const struct check_reques
     if (warnings > 0)
         printf(", %zu warning%s", warnings, plural(warnings));
     if (outcome->left.len > 0)
-        printf("; not opened, as the running daemon is connected: %s", outcome->left.data);
+        printf("; not opened, as the running daemon is connected or cannot be asked: %s",
+               outcome->left.data);
     putchar('\n');
 }
 

@@ -83,17 +83,22 @@ void check_clock(struct probe *probe, const char *pointer, int64_t ahead_us, con
               off_us / US_PER_S, ahead_us > 0 ? "ahead of" : "behind", whose);
 }
 
-void check_certificate(struct probe *probe, const char *pointer, int64_t until_us)
+void check_certificate(struct probe *probe, const char *pointer, const char *whose,
+                       int64_t until_us)
 {
     char date[32];
     int64_t left_us = until_us - wall_read_us();
     if (until_us == 0 || left_us > CERTIFICATE_DAYS * DAY_US)
         return;
     wall_format(until_us, date, sizeof(date));
-    config_faults_warn(probe->faults, pointer,
-                       "the server's certificate expires in %" PRId64 " days, on %.10s: have it "
-                       "renewed, or no connection is made from then on",
-                       left_us / DAY_US, date);
+    if (left_us < 0)
+        check_add(probe, STATUS_INVALID, pointer, "%s has expired on %.10s: have it renewed", whose,
+                  date);
+    else
+        config_faults_warn(probe->faults, pointer,
+                           "%s expires in %" PRId64 " days, on %.10s: have it renewed, or no "
+                           "connection is made from then on",
+                           whose, left_us / DAY_US, date);
 }
 
 // --- the whole ---
@@ -134,6 +139,7 @@ void check_connect(const struct config *config, int64_t limit_us, struct config_
     const char *status =
         ask_daemon(config->runtime_dir, "/api/status", DAEMON_PATIENCE_US, &answer, &st);
     probe.daemon_status = status != NULL ? status : "";
+    probe.daemon_silent = st.code == STATUS_DENIED || st.code == STATUS_TIMEOUT;
     if ((probe.loop = loop_create(&st)) == NULL ||
         (probe.resolver = resolver_create(probe.loop, &st)) == NULL ||
         (probe.http = http_client_create(probe.loop, probe.resolver, &st)) == NULL)

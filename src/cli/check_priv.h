@@ -20,7 +20,7 @@ struct resolver;
 
 struct check_outcome {
     size_t unreachable; // faults that only mean that a server could not be reached
-    struct buf left;    // streams that were left alone, "a, b"; "" when none
+    struct buf left;    // streams that were left alone to the running daemon, "a, b"
 };
 
 struct check_task {
@@ -41,6 +41,7 @@ struct probe {
     struct check_database *database;
     struct check_servers *servers;
     const char *daemon_status; // of the running daemon, JSON; "" when none answers
+    bool daemon_silent;        // there is one, and it cannot be asked
 };
 
 // Tries all that the configuration names, for at most `limit_us`; adds a fault for everything that
@@ -63,8 +64,10 @@ void check_add(struct probe *probe, enum status_code code, const char *pointer, 
 bool check_is_faulty(const struct probe *probe, const char *pointer);
 // A fault where this machine's clock is more than a minute ahead of another one, or behind.
 void check_clock(struct probe *probe, const char *pointer, int64_t ahead_us, const char *whose);
-// A warning where a certificate expires (wall time; 0: not known) within 30 days.
-void check_certificate(struct probe *probe, const char *pointer, int64_t until_us);
+// A warning where a certificate expires (wall time; 0: not known) within 30 days, a fault where it
+// has.
+void check_certificate(struct probe *probe, const char *pointer, const char *whose,
+                       int64_t until_us);
 
 void check_database_start(struct probe *probe);
 void check_database_stop(struct probe *probe);

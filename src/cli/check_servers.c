@@ -8,7 +8,9 @@
 #include "json/lookup.h"
 #include "json/tape.h"
 #include "net/http.h"
+#include "net/tls.h"
 #include "stream/session.h"
+#include "status_priv.h"
 #include "stream/url.h"
 
 #include <stdlib.h>
@@ -43,6 +45,8 @@ struct check_servers {
     struct api_probe *apis;
 };
 
+static const char servers_own[] = "the server's certificate";
+
 static void connect_to(struct probe *probe, const char *url, const struct config_tls *tls,
                        int64_t timeout_us, http_fn fn, void *owner, struct http_request **request_r)
 {
@@ -61,7 +65,7 @@ static void connect_to(struct probe *probe, const char *url, const struct config
 static bool take_handshake(struct check_task *task, const struct http_response *response)
 {
     if (response->code == STATUS_OK)
-        check_certificate(task->probe, task->pointer, response->certificate_until_us);
+        check_certificate(task->probe, task->pointer, servers_own, response->certificate_until_us);
     else
         check_add(task->probe, response->code, task->pointer, "%s", response->detail);
     return response->code == STATUS_OK;
@@ -118,21 +122,18 @@ static void on_ended(void *owner, const struct session_end *end)
     check_end(&s->task);
 }
 
-// Whether the running daemon is connected to a stream of this name.
+// Whether the running daemon is connected to a stream of this name, or may be.
 static bool daemon_has(const struct probe *probe, const char *name)
 {
     struct tape tape;
-    bool has = false;
+    bool has = probe->daemon_silent;
     tape_init(&tape, 0);
     if (tape_parse(&tape, probe->daemon_status, strlen(probe->daemon_status))) {
         uint32_t streams = lookup_member(&tape, 0, "streams"), s;
         for (uint32_t i = 0;
-             !has && streams != TAPE_NONE && (s = tape_element(&tape, streams, i)) != TAPE_NONE;
-             i++) {
-            uint32_t connected = lookup_member(&tape, s, "connected");
-            has = lookup_is(&tape, lookup_member(&tape, s, "name"), name) &&
-                  connected != TAPE_NONE && tape.tokens[connected].kind == TAPE_TRUE;
-        }
+             streams != TAPE_NONE && (s = tape_element(&tape, streams, i)) != TAPE_NONE; i++)
+            has = has || (lookup_is(&tape, lookup_member(&tape, s, "name"), name) &&
+                          status_member_flag(&tape, s, "connected"));
     }
     tape_deinit(&tape);
     return has;
@@ -161,10 +162,10 @@ static void open_stream(struct stream_probe *s)
 // more to learn.
 static void go_on(struct stream_probe *s)
 {
-    struct buf *left = &s->task.probe->outcome->left;
     bool token_pending = s->token != NULL && !check_is_over(&s->token->task);
     if (!s->reached || token_pending || check_is_over(&s->task))
         return;
+    struct buf *left = &s->task.probe->outcome->left;
     if (s->token != NULL && s->token->bearer == NULL) {
         check_end(&s->task);
     } else if (daemon_has(s->task.probe, s->config->name)) {
@@ -222,7 +223,7 @@ static void look_at_exchange(struct token_probe *t)
     char *pointer = mem_printf("/auth/%s/token_url", t->config->name);
     if (met->has_clock)
         check_clock(t->task.probe, pointer, met->clock_ahead_us, "the token endpoint");
-    check_certificate(t->task.probe, pointer, met->certificate_until_us);
+    check_certificate(t->task.probe, pointer, servers_own, met->certificate_until_us);
     free(pointer);
 }
 
@@ -278,6 +279,29 @@ static void probe_api(struct probe *probe, struct api_probe *a)
     free(section);
 }
 
+// --- our own certificates ---
+
+static void check_own(struct probe *probe, const char *section, const char *name,
+                      const struct config_tls *tls)
+{
+    if (tls->cert_file == NULL)
+        return;
+    char *pointer = mem_printf("/%s/%s/tls/cert_file", section, name);
+    check_certificate(probe, pointer, "this certificate", tls_file_until_us(tls->cert_file));
+    free(pointer);
+}
+
+static void check_owns(struct probe *probe)
+{
+    const struct config *config = probe->config;
+    for (size_t i = 0; i < config->n_auth; i++)
+        check_own(probe, "auth", config->auth[i].name, &config->auth[i].tls);
+    for (size_t i = 0; i < config->n_streams; i++)
+        check_own(probe, "streams", config->streams[i].name, &config->streams[i].tls);
+    for (size_t i = 0; i < config->jobs.n_apis; i++)
+        check_own(probe, "jobs/apis", config->jobs.apis[i].name, &config->jobs.apis[i].tls);
+}
+
 // --- all of them ---
 
 void check_servers_start(struct probe *probe)
@@ -301,6 +325,7 @@ void check_servers_start(struct probe *probe)
         servers->apis[i].config = &config->jobs.apis[i];
         probe_api(probe, &servers->apis[i]);
     }
+    check_owns(probe); // last: what is faulty already is not tried
 }
 
 void check_servers_stop(struct probe *probe)

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 // --- what a certificate says ---
 
@@ -147,21 +146,13 @@ static struct http_request *connecting(const struct http_client *client, const v
     return request;
 }
 
-static int64_t end_of(const X509 *certificate)
-{
-    struct tm tm;
-    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) == 1
-               ? (int64_t)timegm(&tm) * US_PER_S
-               : 0;
-}
-
 // Of what the server sent: the last of the chain is trusted here, unless it is the only one.
 static int64_t first_end(X509_STORE_CTX *store)
 {
     const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
     int64_t first = 0;
     for (int i = 0; i == 0 || i < sk_X509_num(chain) - 1; i++) {
-        int64_t end = end_of(sk_X509_value(chain, i));
+        int64_t end = tls_certificate_until_us(sk_X509_value(chain, i));
         first = first == 0 || end < first ? end : first;
     }
     return first;

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/tls.h"
 
+#include "core/clock.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 // Without this OpenSSL asks for a pass phrase at the terminal, and waits.
@@ -165,4 +169,24 @@ void tls_context_free(struct ssl_ctx_st **context)
 {
     SSL_CTX_free(*context);
     *context = NULL;
+}
+
+int64_t tls_certificate_until_us(const struct x509_st *certificate)
+{
+    struct tm tm;
+    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) == 1
+               ? (int64_t)timegm(&tm) * US_PER_S
+               : 0;
+}
+
+int64_t tls_file_until_us(const char *path)
+{
+    BIO *file = BIO_new_file(path, "r");
+    X509 *certificate =
+        file != NULL ? PEM_read_bio_X509(file, NULL, refuse_pass_phrase, NULL) : NULL;
+    int64_t until_us = certificate != NULL ? tls_certificate_until_us(certificate) : 0;
+    X509_free(certificate);
+    BIO_free(file);
+    ERR_clear_error();
+    return until_us;
 }

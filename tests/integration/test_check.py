@@ -513,6 +513,9 @@ def test_certificates(build, workdir, database):
         made.config["streams"]["main"]["tls"] = {"ca_file": str(workdir / "none.pem")}
         made.write()
         assert "none.pem" in made.run("check", code=78).stderr
+        # What is faulty is not tried, and is told once; the rest is.
+        done = made.run("check", "--connect", code=78)
+        assert [pointer for _, _, pointer, _ in faults(done)] == ["/auth/cxone", "/streams/main/tls"]
         # A certificate of the server's that has 10 days left is a warning: all works.
         soon = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 10 * 86400 + 3600))
         with tenants.Tenant(tls=authority.issue("soon", "DNS:localhost", ("20200101000000Z", soon)), host="localhost") as t:
@@ -525,6 +528,14 @@ def test_certificates(build, workdir, database):
             assert "all is well, and the servers answer, 2 warnings" in done.stdout
             told = json.loads(made.run("check", "--connect", "--json").stdout)
             assert [fault["severity"] for fault in told] == ["warning", "warning"]
+            # So is one of one's own; one that has expired is a fault.
+            for name, end, code, words in (("mine", soon, 0, "expires in 10 days"),
+                                           ("old", "20210101000000Z", 78, "has expired on 2021-01-01")):
+                pem, key = authority.issue(name, dates=("20200101000000Z", end))
+                made.config["streams"]["main"]["tls"].update(cert_file=str(pem), key_file=str(key))
+                made.write()
+                done = made.run("check", "--connect", code=code)
+                assert re.search(f"/streams/main/tls/cert_file: .*this certificate {words}", done.stderr)
 
 
 def test_daemon_waits_for_the_remedy(checks, make_daemon):
@@ -538,7 +549,11 @@ def test_daemon_waits_for_the_remedy(checks, make_daemon):
     checks.config["runtime_dir"] = d.config["runtime_dir"]
     checks.write()
     done = checks.run("check", "--connect", code=78)
-    assert "not opened, as the running daemon is connected: main" in done.stdout
+    assert "not opened, as the running daemon is connected or cannot be asked: main" in done.stdout
+    d.send_signal(signal.SIGSTOP)
+    done = checks.run("check", "--connect", code=78)
+    d.send_signal(signal.SIGCONT)
+    assert "cannot be asked: main" in done.stdout
     checks.tenant.send(*[tenants.event(f"k{i}") for i in range(500)], "bad")
     wait.until(lambda: d.status()["spool"]["events"] == 501, 30, "everything is spooled")
     wait.until(lambda: d.status()["database"]["state"] == "blocked", 30, "the table was looked at")

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "core/clock.h"
 #include "net/fake_ca.h"
 #include "net/tls.h"
 
@@ -263,6 +264,16 @@ static void test_unreadable_file(void **state)
     assert_int_equal(st.code, STATUS_DENIED);
 }
 
+static void test_when_a_file_expires(void **state)
+{
+    (void)state;
+    int64_t left_us = tls_file_until_us(files.both) - wall_read_us();
+    assert_in_range(left_us / US_PER_S, DAY - 300, DAY);
+    assert_int_equal(tls_file_until_us(files.key), 0); // holds none
+    assert_int_equal(tls_file_until_us(files.junk), 0);
+    assert_int_equal(tls_file_until_us("/nonexistent.pem"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_wrong_files_are_named),
         cmocka_unit_test(test_status_may_be_null),
         cmocka_unit_test(test_unreadable_file),
+        cmocka_unit_test(test_when_a_file_expires),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }
