@@ -203,7 +203,7 @@ def check_contents(packages):
 
 def check_building(tree):
     """Packages of this version and of a later one."""
-    tree.run(*APT, "make", "lintian", "git")
+    tree.run(*APT, "make", "lintian")
     packages = build(tree)
     again = build(tree, out="again")
     if hashes(packages) != hashes(again):
@@ -299,9 +299,10 @@ def check_by_hand(it):
         while [ ! -s /tmp/port ]; do sleep 0.1; done
         sed -i "s/19555/$(cat /tmp/port)/g" /etc/cxsink/hand.json
         CREDENTIALS_DIRECTORY=/etc/cxsink; export CREDENTIALS_DIRECTORY
-        setpriv --reuid=cxsink --regid=cxsink --init-groups cxsink run -c /etc/cxsink/hand.json >/tmp/hand.log 2>&1 & daemon=$!
+        setpriv --reuid=cxsink --regid=cxsink --init-groups \
+            cxsink run -c /etc/cxsink/hand.json >/tmp/hand.log 2>&1 & daemon=$!
         n=0
-        until cxsink status --runtime-dir /tmp/hand | grep -qE '^spool +[1-9][0-9]{2,} events'; do
+        until cxsink spool stat --json --dir /var/lib/cxsink/spool | grep -qE '"unacknowledged":[1-9][0-9]{2}'; do
             n=$((n + 1)); [ $n -lt 300 ] || { cat /tmp/hand.log; exit 1; }; sleep 0.1
         done
         kill -TERM $daemon; wait $daemon
