@@ -307,10 +307,17 @@ def test_restoring_is_tried_again_and_audited(world):
 
 def test_a_job_that_is_given_up_is_restored_all_the_same(world):
     """Its age ends the tries to publish, and not those to restore."""
-    work = before(release(world, "impatient"), published=True)
-    work.script("PATCH", VERSION, answer(500), answer(422), answer(500))
+    restores = iter([answer(500), answer(500)])
+
+    def never_published(request):
+        """Whether the age ends the tries at once or later, depends on how busy the machine is."""
+        body = [r["json"] for r in work.seen("PATCH")][-1]
+        return answer(500)(request) if "checksum" in body else next(restores, lambda _request: None)(request)
+
+    work = before(release(world, "impatient"), published=True).always("PATCH", VERSION, never_published)
     error = work.fail()
-    assert error["restored"] is True and methods(work) == ["GET", "PATCH", "PATCH", "PATCH", "PATCH"]
+    assert error["restored"] is True
+    assert [r["json"] for r in work.seen("PATCH")][-3:] == [{"published": True}] * 3
 
 
 def test_a_restore_that_fails_is_told_loudly(world):

@@ -283,10 +283,10 @@ static void a_viewer_that_does_not_read_is_closed(void **state)
     struct fixture *f = *state;
     f->live_size = 16 << 20;
     start(f, NULL);
+    struct mono begin = mono_read();
     int fd = view(f, HANDSHAKE("/api/live", ""));
     settle(f); // the first one is on its way
     f->calls = 0;
-    struct mono begin = mono_read();
     for (int i = 0; i < 5; i++) {
         admin_tick(f->admin);
         settle(f);
