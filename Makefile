@@ -27,7 +27,7 @@ event := cell decode mapping time
 auth := token token_answer token_fetch token_request
 stream := session session_end session_rx session_watch url ws ws_event
 pg := array catalog catalog_check conn dsn error migrate migrations pipeline result
-sink := account arrays batch batch_plan isolate notify prepare sink transact upsert writer writer_isolate
+sink := account arrays batch batch_plan guard hold isolate notify prepare sink transact upsert writer writer_isolate
 jobs := announce api base64_text breaker configure cron drop drop_file execute execute_check invoke job jobs \
         kind kind_check kind_json kind_record notify payload place publish publish_check publish_webhook \
         queue queue_claim queue_ends queue_enqueue queue_group queue_lease queue_load queue_lock \
@@ -35,14 +35,14 @@ jobs := announce api base64_text breaker configure cron drop drop_file execute e
         queue_save queue_upkeep rate readback request run sandbox sandbox_find sandbox_process \
         sandbox_verdict semver send settle storage submission submission_common \
         submission_params
-ops := admin admin_address admin_guard admin_http admin_live audit audit_chain audit_event audit_files audit_line \
+ops := admin admin_address admin_change admin_guard admin_http admin_live audit audit_chain audit_event audit_files audit_line \
        audit_read audit_recent audit_seal audit_verify history metrics page
-app := actions addresses certificates daemon flow jobs limits live pipeline report streams
+app := actions addresses certificates daemon flow hold jobs limits live pipeline report streams
 cli := ask audit audit_open audit_tail check check_connect check_database check_machine check_servers commands common \
        database dead dead_filter dead_purge dead_replay dead_show \
        jobs jobs_change jobs_dry_run jobs_list jobs_queue jobs_show \
        jobs_submit jobs_wait load load_position load_progress main migrate \
-       names options run spool status status_show status_text status_watch \
+       names options resume run spool status status_show status_text status_watch \
        validate validate_files validate_inputs validate_jobs validate_lines \
        validate_progress validate_tell
 sim := control effects event http main rest server tokens

@@ -20,6 +20,7 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_load(int argc, char **argv);
+int cli_resume(int argc, char **argv);
 int cli_dead(int argc, char **argv);
 int cli_jobs(int argc, char **argv);
 int cli_names(int argc, char **argv);

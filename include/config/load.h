@@ -72,6 +72,8 @@ struct config_stream {
     unsigned short *token_close_codes;
     size_t n_token_close_codes;
     enum config_normal_close on_normal_close;
+    double guard_share;    // 0: no reject_guard
+    unsigned guard_events; // its window; 0: no reject_guard
     struct config_tls tls;
 };
 

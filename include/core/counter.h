@@ -40,6 +40,8 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
       "Damaged places skipped while reading the spool")                                         \
     X(STREAM_CONNECTED, GAUGE, none, "cxsink_stream_connected", "stream", NULL,                 \
       "1 while the stream's WebSocket is open")                                                 \
+    X(STREAM_HELD, GAUGE, none, "cxsink_stream_held", "stream", NULL,                           \
+      "1 while the stream is held, since too many of its events were refused")                  \
     X(SPOOL_EVENTS, GAUGE, none, "cxsink_spool_events", NULL, NULL,                             \
       "Events in the spool that are not yet committed to PostgreSQL")                           \
     X(SPOOL_BYTES, GAUGE, none, "cxsink_spool_bytes", NULL, NULL, "Bytes of the spool's files") \

@@ -139,6 +139,20 @@
       "cxsink.dead_letters; the message names the reason and one of them.", \
       "`cxsink dead show ID` says what is wrong. Mend the schema, the mapping or the " \
       "table, then `cxsink dead replay --reason REASON`.") \
+    X(STREAM_HELD, ERROR, "9d3feae547b641b3b9a46f754e05cbb2", \
+      "A stream is held", \
+      "More of its last events were refused than `reject_guard` allows: a schema or a mapping " \
+      "is wrong, or the events have changed. They stay in the spool, receiving goes on, and " \
+      "the other streams are written. When the spool is four fifths full they become dead " \
+      "letters after all.", \
+      "Mend the schema or the mapping and reload. Or `cxsink resume --stream NAME` to try " \
+      "again as it is; with --accept what is refused becomes dead letters.") \
+    X(STREAM_RESUMED, WARN, "9c9b7886fef94cb389bceb17e6de21aa", \
+      "A stream is no longer held", \
+      "After a reload, on request, or since the spool is nearly full, as the message says. It " \
+      "is held again when too many of its events are refused.", \
+      "Nothing is to be done after a reload. Where what is refused becomes dead letters: mend " \
+      "the cause, then `cxsink dead replay`.") \
     X(JOB_FAILED, WARN, "1a04530f6e72432194d6e5c9eae1cc43", \
       "A job has failed", \
       "Its attempts are used up, or the answer was final.", \

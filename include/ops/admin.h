@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin endpoint: the status page, /metrics, /healthz, /readyz and /api/status over HTTP, and
-// /api/live over WebSocket, on a TCP address and on the control socket. Read only (GET, HEAD). Over
+// /api/live over WebSocket, on a TCP address and on the control socket. Over TCP read only. Over
 // TCP, Host headers other than a loopback name or the configured address are refused (DNS
 // rebinding; any address is taken where all are listened on), and where there is a token it is
-// wanted as "Authorization: Bearer", but for /healthz.
+// wanted as "Authorization: Bearer", but for /healthz. The control socket alone takes changes
+// (POST): its mode says who may write to it, and the kernel says who did.
 #ifndef CXSINK_OPS_ADMIN_H
 #define CXSINK_OPS_ADMIN_H
 
@@ -21,6 +22,15 @@ struct admin_mark {
     uint64_t seen[3];
 };
 
+// A change that is asked for.
+struct admin_change {
+    const char *path;        // "/api/resume"
+    const char *const *args; // "name=value", decoded; NULL ends them
+    long uid, gid, pid;      // of the process that connected (unix(7), SO_PEERCRED)
+};
+// NULL: it is not among the arguments.
+const char *admin_change_argument(const struct admin_change *change, const char *name);
+
 struct admin_callbacks {
     // Appends the status as one JSON object.
     void (*status)(void *owner, struct buf *out);
@@ -31,6 +41,8 @@ struct admin_callbacks {
     // Appends one JSON object with the status and what is new since the mark (zeros: everything),
     // and moves the mark. Its meaning is the owner's.
     void (*live)(void *owner, struct admin_mark *mark, struct buf *out);
+    // Changes something, appends one JSON object and returns the HTTP status. May be NULL.
+    int (*change)(void *owner, const struct admin_change *change, struct buf *out);
 };
 
 struct admin_settings {

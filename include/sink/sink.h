@@ -60,6 +60,12 @@ struct sink_origin {
     int64_t dead_id;     // of the dead letter that is being replayed; 0: none
 };
 
+// Why a stream is held: what its last events would have been with the batch that was not committed.
+struct sink_hold {
+    uint64_t refused, events;
+    char reason[96]; // reason code of one that was refused
+};
+
 // Called from a post of the loop, never from inside a function of the sink, so that each may push,
 // flush, reconfigure and destroy; but for `payload`, which must not call the sink. Any may be NULL.
 struct sink_callbacks {
@@ -78,12 +84,15 @@ struct sink_callbacks {
     // id. Also for replays that became dead letters again; not for those that were there already.
     void (*dead)(void *owner, const char *stream, const char *reason, uint64_t count,
                  int64_t example_id);
+    // The stream's reject_guard tripped: it is held from now on, and `restarted` follows.
+    void (*held)(void *owner, const char *stream, const struct sink_hold *hold);
 };
 
 struct sink_settings {
     struct loop *loop;
     struct resolver *resolver;
     const struct config *config; // postgres, tables and streams; until sink_reconfigure
+    bool guarded;                // minds the streams' reject_guard
     struct uuid source;          // names the source in cxsink.dead_letters, for ever
     struct sink_callbacks callbacks;
     void *owner;
@@ -116,6 +125,14 @@ enum sink_push sink_push_dead(struct sink *sink, const struct sink_origin *origi
 void sink_flush(struct sink *sink);
 // Nothing open, nothing in flight, and every dead letter told.
 bool sink_idle(const struct sink *sink);
+
+// NULL when the stream is not held. Events of one that is must not be pushed.
+const struct sink_hold *sink_held(const struct sink *sink, const char *stream);
+// Goes on with a held stream, its window empty; `accept`: what is refused becomes dead letters
+// until a whole window is well. False when it is not held. What was pushed and is not committed is
+// forgotten: `restarted` follows, and acknowledgements begin anew from what is pushed then.
+// sink_reconfigure goes on with all of them, too.
+bool sink_release(struct sink *sink, const char *stream, bool accept);
 
 enum sink_state sink_state(const struct sink *sink);
 const char *sink_state_name(enum sink_state state);

@@ -86,6 +86,8 @@ static void check_drained(void *owner)
         return; // the spool cannot be written for now; it is tried again until shutdown_timeout
     if (stats.events == 0 && sink_idle(d->sink))
         stop_now(d, "everything received is committed");
+    else if (hold_is_all(d))
+        stop_now(d, "everything else is committed; the spool keeps the streams that are held");
     else if (sink_state(d->sink) != SINK_READY)
         stop_now(d, "the database is not ready; the spool keeps what is not committed");
 }
@@ -166,6 +168,7 @@ static void take_config(struct daemon *d, struct config *config, struct schema_s
     if (!app_streams_apply(d, &st))
         log_error(NULL, "a stream could not be set up: %s", st.detail);
     pipeline_use(d->pipeline, config, schemas, d->sink);
+    hold_reloaded(d);
     sink_reconfigure(d->sink, config); // on_restarted reads the spool again
     schema_set_free(&old_schemas);
     config_ref_drop(&old);
@@ -233,6 +236,7 @@ static void tick(void *owner)
     log_flush_repeats(false);
     spool_store_position(d->spool);
     live_sample(d);
+    hold_relieve(d);
     admin_tick(d->admin);
     if (d->phase == DAEMON_RUNNING) {
         report_sentence(d, &text);
@@ -308,7 +312,8 @@ static bool open_admin(struct daemon *d, struct status *st)
     static const struct admin_callbacks callbacks = {.status = report_status,
                                                      .ready = report_ready,
                                                      .metrics = report_metrics,
-                                                     .live = live_snapshot};
+                                                     .live = live_snapshot,
+                                                     .change = hold_change};
     const struct config *config = d->ref->config;
     char *path = mem_printf("%s/control.sock", config->runtime_dir);
     struct admin_settings settings = {.host = config->admin.host,
@@ -335,6 +340,7 @@ static bool app_wire(struct daemon *d, struct status *st)
     d->sink = sink_create(&(struct sink_settings){.loop = d->loop,
                                                   .resolver = d->resolver,
                                                   .config = d->ref->config,
+                                                  .guarded = true,
                                                   .source = *spool_id(d->spool),
                                                   .callbacks = flow_sink_callbacks(),
                                                   .owner = d});
@@ -419,6 +425,7 @@ static void tear_down(struct daemon *d)
     schema_set_free(&d->schemas);
     config_ref_drop(&d->admin_ref);
     config_ref_drop(&d->ref);
+    hold_deinit(d);
     for (size_t i = 0; i < d->n_names; i++)
         free(d->names[i]);
     free(d->names);

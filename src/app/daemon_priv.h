@@ -46,7 +46,24 @@ struct app_stream {
     uint64_t pending;      // appended since the last group commit
     int64_t last_event_us; // wall clock, 0: none yet
     bool starved;          // the spool had no room for a message
-    struct metric_series *received_events, *received_bytes, *connected;
+    struct metric_series *received_events, *received_bytes, *connected, *held;
+};
+
+// Up to where a stream's events are committed.
+struct app_passed {
+    const char *stream; // interned
+    uint64_t seq;
+};
+
+// Where the spool is read while streams are held (app/hold.c). `pushed` and `read` begin anew with
+// each rewind.
+struct app_hold {
+    bool active;           // a stream is held, or was, and what is in the spool may be committed
+    uint64_t acked;        // by the sink
+    uint64_t pushed, read; // newest record that went to the sink; that was looked at
+    uint64_t first;        // oldest that was passed over, since its stream is held; 0: none
+    struct app_passed *passed; // owned; while active
+    size_t n_passed;
 };
 
 enum daemon_phase { DAEMON_RUNNING, DAEMON_DRAINING };
@@ -76,6 +93,7 @@ struct daemon {
     int signal_fd;
     struct loop_watch *signal_watch;
     struct timer commit_timer, pump_timer, tick_timer, drain_timer, deadline_timer, watchdog_timer;
+    struct app_hold hold;
     bool pump_posted;
     bool commit_failing;
     bool jobs_stopped; // draining: nothing of them is under way any more
@@ -104,6 +122,27 @@ void flow_init(struct daemon *d);
 struct spool_settings flow_spool_settings(struct daemon *d, const struct config *config,
                                           const char *dir);
 struct sink_callbacks flow_sink_callbacks(void);
+
+// app/hold.c: streams that are held by their reject_guard stay in the spool; the others go on.
+// Whether a record that was read is not to be pushed: its stream is held, or it is committed.
+bool hold_skips(struct daemon *d, uint64_t seq, const char *stream);
+void hold_acked(struct daemon *d, uint64_t seq);
+// Tells the spool what is done with.
+void hold_acknowledge(struct daemon *d);
+// The spool is read again from its beginning.
+void hold_rewound(struct daemon *d);
+void hold_began(void *daemon, const char *stream, const struct sink_hold *hold);
+// Goes on with a stream (NULL: all that are held). Returns how many there were. `by` is for the
+// audit log and the log.
+unsigned hold_release(struct daemon *d, const char *stream, bool accept, const char *by);
+// A new configuration: sink_reconfigure, which comes next, goes on with all of them.
+void hold_reloaded(struct daemon *d);
+int hold_change(void *daemon, const struct admin_change *change, struct buf *out);
+// The spool is nearly full: what is held goes on, and what is refused becomes dead letters.
+void hold_relieve(struct daemon *d);
+// Whether nothing but what is held is left to do.
+bool hold_is_all(struct daemon *d);
+void hold_deinit(struct daemon *d);
 
 // app/jobs.c: the jobs' tokens and audit, and what is told about them.
 void app_jobs_create(struct daemon *d);

@@ -101,6 +101,7 @@ void flow_commit(struct daemon *d)
     if (any && d->ref->config->spool.sync == SYNC_INTERVAL)
         timer_start(&d->commit_timer, d->ref->config->spool.sync_interval_us);
     count_received(d);
+    hold_relieve(d);
     flow_pump_soon(d);
     app_streams_resume(d);
 }
@@ -130,6 +131,8 @@ static enum sink_push push_record(struct daemon *d, const struct spool_record *r
         .received_us = record->received_us,
         .stream = app_intern(d, record->stream, record->stream_len),
     };
+    if (hold_skips(d, record->seq, origin.stream))
+        return SINK_TAKEN;
     return pipeline_push(d->pipeline, stream_index(d, origin.stream), decode_frames[record->kind],
                          record->payload, record->len, &origin);
 }
@@ -144,8 +147,11 @@ static void pump(void *owner)
         return; // on_room or on_restarted comes
     for (int n = 0; n < PUMP_RECORDS; n++) {
         enum spool_read read = spool_read(d->spool, &record, &st);
-        if (read == SPOOL_EMPTY)
+        if (read == SPOOL_EMPTY) {
+            if (d->hold.active)
+                hold_acknowledge(d);
             return;
+        }
         if (read == SPOOL_FAILED) {
             log_event(LOG_ID_SPOOL_READ_FAILED, NULL,
                       "cannot read the spool: %s; trying again in 1 s", st.detail);
@@ -171,7 +177,7 @@ void flow_pump_soon(struct daemon *d)
 static void on_acked(void *owner, uint64_t seq)
 {
     struct daemon *d = owner;
-    spool_ack(d->spool, seq);
+    hold_acked(d, seq);
     app_streams_resume(d);
 }
 
@@ -185,6 +191,7 @@ static void on_restarted(void *owner)
     struct daemon *d = owner;
     pipeline_forget(d->pipeline);
     spool_rewind(d->spool);
+    hold_rewound(d);
     flow_pump_soon(d);
 }
 
@@ -226,6 +233,7 @@ struct sink_callbacks flow_sink_callbacks(void)
         .state = on_sink_state,
         .restarted = on_restarted,
         .payload = on_payload,
+        .held = hold_began,
         .dead = on_dead,
     };
 }

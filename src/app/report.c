@@ -103,6 +103,20 @@ static void stream_reason(const struct app_stream *s, struct buf *reasons)
     add_reason(reasons, text);
 }
 
+static void held_reason(const struct daemon *d, const struct app_stream *s, struct buf *reasons)
+{
+    char text[512];
+    const struct sink_hold *hold = sink_held(d->sink, s->name);
+    if (hold == NULL)
+        return;
+    snprintf(text, sizeof(text),
+             "stream %s is held: %llu of %llu events were refused (%s); mend schema or mapping and "
+             "reload, or run `cxsink resume --stream %s`",
+             s->name, (unsigned long long)hold->refused, (unsigned long long)hold->events,
+             hold->reason, s->name);
+    add_reason(reasons, text);
+}
+
 static void database_reason(const struct daemon *d, struct buf *reasons)
 {
     char text[STATUS_DETAIL_MAX + 64];
@@ -141,6 +155,7 @@ bool report_ready(void *owner, struct buf *reasons)
     for (size_t i = 0; i < d->n_streams; i++) {
         if (!connected(d->streams[i]))
             stream_reason(d->streams[i], reasons);
+        held_reason(d, d->streams[i], reasons);
     }
     database_reason(d, reasons);
     spool_reason(&stats, reasons);
@@ -165,6 +180,9 @@ static void add_stream(const struct app_stream *s, struct buf *out)
     json_text(out, "state", session_state_name(state));
     json_text(out, "sentence", session_state_sentence(state));
     json_flag(out, "connected", connected(s));
+    const struct sink_hold *hold = sink_held(s->daemon->sink, s->name);
+    json_flag(out, "held", hold != NULL);
+    json_text(out, "held_reason", hold != NULL ? hold->reason : NULL);
     json_number(out, "received", s->received_events->value);
     json_number(out, "received_bytes", s->received_bytes->value);
     json_number(out, "inserted", report_value(METRIC_EVENTS_COMMITTED, s->name, "inserted"));

@@ -67,13 +67,15 @@ static bool receive(int fd, struct mono end, struct buf *answer)
     return false;
 }
 
-const char *ask_daemon(const char *runtime_dir, const char *path, int64_t patience_us,
+const char *ask_daemon(const char *runtime_dir, const char *asked, int64_t patience_us,
                        struct buf *answer, struct status *st)
 {
-    char request[160];
+    char request[512];
     struct mono end = mono_add(mono_read(), patience_us);
     int length = snprintf(request, sizeof(request),
-                          "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+                          "%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+                          "Connection: close\r\n\r\n",
+                          asked);
     buf_clear(answer);
     int fd = connect_control(runtime_dir, st);
     if (fd < 0)

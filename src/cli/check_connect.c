@@ -137,7 +137,7 @@ void check_connect(const struct config *config, int64_t limit_us, struct config_
     struct probe probe = {.config = config, .faults = faults, .outcome = outcome};
     struct status st = {0};
     const char *status =
-        ask_daemon(config->runtime_dir, "/api/status", DAEMON_PATIENCE_US, &answer, &st);
+        ask_daemon(config->runtime_dir, "GET /api/status", DAEMON_PATIENCE_US, &answer, &st);
     probe.daemon_status = status != NULL ? status : "";
     probe.daemon_silent = st.code == STATUS_DENIED || st.code == STATUS_TIMEOUT;
     if ((probe.loop = loop_create(&st)) == NULL ||

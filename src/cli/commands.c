@@ -12,6 +12,7 @@ const struct cli_command cli_commands[] = {
     {"load", cli_load, "backfills NDJSON files through the same path"},
     {"validate", cli_validate, "validates NDJSON against a JSON Schema"},
     {"status", cli_status, "what the running daemon is doing"},
+    {"resume", cli_resume, "goes on with streams that are held"},
     {"dead", cli_dead, "lists, shows, replays and deletes dead letters"},
     {"jobs", cli_jobs, "queues, shows, cancels and retries REST jobs"},
     {"spool", cli_spool, "looks into a spool"},

@@ -66,7 +66,7 @@ static int show(const char *dir, const struct status_request *request)
     struct tape tape;
     struct status st = {0};
     int code = EXIT_NO_SERVER;
-    const char *body = ask_daemon(dir, "/api/status", ASK_PATIENCE_US, &answer, &st);
+    const char *body = ask_daemon(dir, "GET /api/status", ASK_PATIENCE_US, &answer, &st);
     tape_init(&tape, 0);
     if (body == NULL) {
         fprintf(stderr, "cxsink status: %s\n", st.detail);

@@ -41,7 +41,7 @@ static void ask(struct watch *w)
     struct answer *next = &w->answers[1 - w->last];
     status_clear(&w->trouble);
     next->there = false;
-    const char *body = ask_daemon(w->dir, "/api/status", PATIENCE_US, &next->text, &w->trouble);
+    const char *body = ask_daemon(w->dir, "GET /api/status", PATIENCE_US, &next->text, &w->trouble);
     if (body != NULL && !tape_parse(&next->tape, body, strlen(body)))
         status_set(&w->trouble, STATUS_INVALID, "the daemon's answer is not JSON");
     next->there = w->trouble.code == STATUS_OK;

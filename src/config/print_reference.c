@@ -39,6 +39,7 @@ static const char *const type_names[SETTING_TYPES] = {
     [SETTING_STRINGS] = "array of strings",
     [SETTING_BOOLEAN] = "`true`, `false`",
     [SETTING_NUMBER] = "whole number",
+    [SETTING_SHARE] = "number, above 0 to 1",
     [SETTING_DURATION] = "duration",
     [SETTING_SIZE] = "size",
     [SETTING_CHOICE] = "one of",

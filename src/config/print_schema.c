@@ -88,6 +88,13 @@ static void print_number(struct buf *out, int depth, const struct setting *s)
     buf_printf(out, "%" PRIu64, s->max);
 }
 
+static void print_share(struct buf *out, int depth, const struct setting *s)
+{
+    print_type(out, depth, s, "number");
+    print_member(out, depth, "exclusiveMinimum", "0");
+    print_member(out, depth, "maximum", "1");
+}
+
 static void print_choice(struct buf *out, int depth, const struct setting *s)
 {
     print_name(out, depth, "anyOf");
@@ -169,6 +176,7 @@ static void (*const printers[SETTING_TYPES])(struct buf *, int, const struct set
     [SETTING_STRINGS] = print_names,
     [SETTING_BOOLEAN] = print_boolean,
     [SETTING_NUMBER] = print_number,
+    [SETTING_SHARE] = print_share,
     [SETTING_DURATION] = print_definition,
     [SETTING_SIZE] = print_definition,
     [SETTING_CHOICE] = print_choice,
@@ -222,7 +230,8 @@ static void print_required(struct buf *out, int depth, const struct setting *par
 
 static void print_object(struct buf *out, int depth, const struct setting *parent)
 {
-    print_member(out, depth, "type", "\"object\"");
+    print_member(out, depth, "type",
+                 parent != NULL && parent->nullable ? "[\"object\", \"null\"]" : "\"object\"");
     print_required(out, depth, parent);
     print_member(out, depth, "additionalProperties", "false");
     print_name(out, depth, "properties");

@@ -250,6 +250,17 @@ const struct setting settings_table[] = {
     {.path = "streams.*.on_normal_close", .type = SETTING_CHOICE,
      .offset = STREAM(on_normal_close), .choices = normal_closes, .fallback = "\"reconnect\"",
      .help = "What to do after close code 1000."},
+    {.path = "streams.*.reject_guard", .type = SETTING_OBJECT, .nullable = true,
+     .help = "Holds a stream whose events are refused in bulk (a schema or mapping that is wrong): "
+             "they stay in the spool, and receiving goes on. A reload, or `cxsink resume`, tries "
+             "again. It gives way, and they become dead letters, when the spool is four fifths "
+             "full. null: off."},
+    {.path = "streams.*.reject_guard.share", .type = SETTING_SHARE, .offset = STREAM(guard_share),
+     .fallback = "0.5", .help = "Held when more than this share of its last events is refused."},
+    {.path = "streams.*.reject_guard.events", .type = SETTING_NUMBER,
+     .offset = STREAM(guard_events), .min = 1, .max = 1000000, .fallback = "1000",
+     .help = "So many events are looked at. After a start, a reload or `cxsink resume` a tenth of "
+             "them (20 at least) is enough."},
     TLS_ROWS("streams.*", STREAM, "stream"),
 
     {.path = "schemas", .type = SETTING_SCHEMAS, .offset = ROOT(schemas), .fallback = "{}",

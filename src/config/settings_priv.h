@@ -22,6 +22,7 @@ enum setting_type {
     SETTING_STRINGS,  // struct config_strings, none of them empty
     SETTING_BOOLEAN,  // bool
     SETTING_NUMBER,   // unsigned, `min` to `max`
+    SETTING_SHARE,    // double, above 0 and at most 1
     SETTING_DURATION, // int64_t, likewise, microseconds
     SETTING_SIZE,     // uint64_t, likewise, bytes
     SETTING_CHOICE,   // an enum; `choices`

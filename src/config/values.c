@@ -238,6 +238,17 @@ static void read_number(struct reader *r, const struct slot *slot)
         *(unsigned *)slot_field(slot) = (unsigned)value;
 }
 
+static void read_share(struct reader *r, const struct slot *slot)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.*s", (int)slot->node->length, slot->node->text);
+    double value = slot->node->length < sizeof(text) ? strtod(text, NULL) : 0;
+    if (value > 0 && value <= 1)
+        *(double *)slot_field(slot) = value;
+    else
+        reader_fault(r, slot->node, "must be above 0 and at most 1, for example 0.5");
+}
+
 static bool check_duration(struct reader *r, const struct slot *slot, int64_t us)
 {
     const struct setting *s = slot->setting;
@@ -453,6 +464,8 @@ const struct setting_kind setting_kinds[SETTING_TYPES] = {
                          .read = read_boolean},
     [SETTING_NUMBER] = {DOC_NUMBER, .expected = "a whole number", .size = sizeof(unsigned),
                         .read = read_number},
+    [SETTING_SHARE] = {DOC_NUMBER, .expected = "a number, for example 0.5", .size = sizeof(double),
+                       .read = read_share},
     [SETTING_DURATION] = {DOC_STRING, .expected = DURATION_EXAMPLE, .size = sizeof(int64_t),
                           .read = read_duration},
     [SETTING_SIZE] = {DOC_STRING, .expected = SIZE_EXAMPLE, .size = sizeof(uint64_t),

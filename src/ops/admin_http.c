@@ -142,10 +142,13 @@ static struct admin_answer answer_request(struct gate *gate, struct lws *wsi, co
         return admin_refuse(body, asker.status, asker.refused);
     if (!asker.known && !admin_is_public(path))
         return admin_refuse(body, 401, "the admin token is missing or wrong");
-    if (!is_read(wsi))
+    bool change = method_of(wsi) == LWSHUMETH_POST && gate->trusted;
+    if (!is_read(wsi) && !change)
         return admin_refuse(body, 405, "only GET and HEAD are served");
     if (url_too_long(wsi))
         return admin_refuse(body, 414, "the URL is too long");
+    if (change)
+        return admin_change(gate->admin, wsi, path, body);
     return admin_route(gate->admin, path, body);
 }
 

@@ -134,6 +134,11 @@ int admin_live_writable(struct connection *c);
 void admin_live_ended(struct connection *c);
 void admin_live_tick(struct gate *gate);
 
+// --- admin_change.c ---
+
+struct admin_answer admin_change(struct admin *admin, struct lws *wsi, const char *path,
+                                 struct buf *body);
+
 // --- admin_guard.c: pure ---
 
 // Whether a Host header's name, without port and brackets, is a loopback name or `own`, the

@@ -26,6 +26,7 @@ uint32_t account_stream(struct sink *sink, const char *name)
         .unchanged = metric_series(METRIC_EVENTS_COMMITTED, name, "unchanged"),
         .latency = metric_series(METRIC_COMMIT_LATENCY, name, NULL),
     };
+    hold_configure(sink, &sink->streams[sink->n_streams]);
     return sink->n_streams++;
 }
 
@@ -176,6 +177,7 @@ void account_commit(struct lane *lane)
     metric_observe(METRIC_BATCH_SECONDS, metric_series(METRIC_BATCH_SECONDS, NULL, NULL), seconds,
                    1);
     sink->stats.batches++;
+    hold_count(lane);
     commit_tallies(lane);
     commit_dead(lane);
     observe_latencies(lane);

@@ -146,6 +146,21 @@ static void tell_room(struct sink *sink)
         sink->settings.callbacks.room(sink->settings.owner);
 }
 
+// Forgets what was pushed: the owner reads it again. Where streams may have been held, that begins
+// before what was acknowledged.
+static void forget_all(struct sink *sink)
+{
+    sink->again = false;
+    sink->starved = false;
+    if (sink->settings.guarded)
+        sink->acked = 0;
+    sink->pushed = sink->acked;
+    for (unsigned i = 0; i < sink->n_lanes; i++)
+        lane_forget(&sink->lanes[i]);
+    if (sink->settings.callbacks.restarted != NULL)
+        sink->settings.callbacks.restarted(sink->settings.owner);
+}
+
 // Takes the tables that were read. Rows that are encoded for other ones are forgotten.
 static void install(struct sink *sink)
 {
@@ -153,12 +168,7 @@ static void install(struct sink *sink)
     sink->install = false;
     sink->tables = sink->incoming;
     sink->incoming = (struct tables){0};
-    sink->starved = false;
-    sink->pushed = sink->acked;
-    for (unsigned i = 0; i < sink->n_lanes; i++)
-        lane_forget(&sink->lanes[i]);
-    if (sink->settings.callbacks.restarted != NULL)
-        sink->settings.callbacks.restarted(sink->settings.owner);
+    forget_all(sink);
     tables_deinit(&old);
     tables_deinit(&sink->retired);
     for (unsigned i = 0; i < sink->n_lanes && sink->state != SINK_STOPPED; i++) {
@@ -191,10 +201,13 @@ static void sink_notify(void *owner)
 {
     struct sink *sink = owner;
     sink->woken = false;
-    if (sink->reconfigure)
+    hold_tell(sink);
+    if (sink->state != SINK_STOPPED && sink->reconfigure)
         rebuild(sink);
-    if (sink->install && !sink->reconfigure)
+    if (sink->state != SINK_STOPPED && sink->install && !sink->reconfigure)
         install(sink);
+    if (sink->state != SINK_STOPPED && sink->again && sink_has_tables(sink))
+        forget_all(sink);
     if (sink->state != SINK_STOPPED)
         tell_dead(sink);
     if (sink->state != SINK_STOPPED)

@@ -85,6 +85,8 @@ static void free_sink(void *object)
         buf_deinit(&sink->columns[i]);
     buf_deinit(&sink->payload);
     buf_deinit(&sink->faults);
+    for (uint32_t i = 0; i < sink->n_streams; i++)
+        guard_deinit(&sink->streams[i].guard);
     free(sink->streams);
     free(sink);
 }
@@ -114,7 +116,10 @@ void sink_start(struct sink *sink)
 void sink_reconfigure(struct sink *sink, const struct config *config)
 {
     sink->settings.config = config;
+    for (uint32_t i = 0; i < sink->n_streams; i++)
+        hold_configure(sink, &sink->streams[i]);
     sink->starved = false;
+    sink->again = false; // `restarted` comes with the tables
     sink->pushed = sink->acked;
     sink->install = false;
     tables_deinit(&sink->incoming);

@@ -8,6 +8,7 @@
 //   writer_isolate.c   the same batch once more, in slices under savepoints
 //   prepare.c          migrations and catalog, over one lane's connection
 //   account.c          what a commit did: metrics, dead letters written
+//   hold.c             streams that are held by their reject_guard
 //
 // The owner is only ever called from sink_notify(), which runs as a post of the loop, so it may
 // push, flush, reconfigure or destroy in any callback. The one exception is `payload`.
@@ -19,6 +20,7 @@
 #include "core/timer.h"
 #include "pg/conn.h"
 #include "sink/batch.h"
+#include "sink/guard.h"
 #include "sink/isolate.h"
 #include "sink/sink.h"
 #include "sink/upsert.h"
@@ -120,6 +122,9 @@ struct lane {
 struct sink_stream {
     const char *name; // the caller's, interned
     struct metric_series *inserted, *updated, *unchanged, *latency;
+    struct guard guard;
+    bool held, told; // told: to the owner
+    struct sink_hold hold;
 };
 
 // Of the configuration's tables, those that a stream uses; the others are empty.
@@ -163,6 +168,7 @@ struct sink {
     bool reconfigure; // asked for; waits for what is in flight
     struct timer patience;
 
+    bool again;      // what was pushed is to be forgotten, and read again by the owner
     uint64_t pushed; // highest seq since the last restart
     uint64_t acked;
     bool starved; // a push got SINK_BUSY from `starved_lane`, or from all (n_lanes)
@@ -250,6 +256,16 @@ void prepare_result(struct lane *lane, const struct pg_result *result,
 void prepare_synced(struct lane *lane);
 // When the lane's connection ends, or the sink.
 void prepare_cancel(struct lane *lane);
+
+// hold.c
+// Of a stream that is new, or that has another configuration.
+void hold_configure(struct sink *sink, struct sink_stream *stream);
+// Whether the flight may commit, with the rows that were refused so far. If not, streams are held,
+// and sink.again is set: the flight must not be sent on.
+bool hold_admits(struct lane *lane);
+// The flight is committed.
+void hold_count(struct lane *lane);
+void hold_tell(struct sink *sink);
 
 // account.c
 uint32_t account_stream(struct sink *sink, const char *name);

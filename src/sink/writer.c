@@ -238,7 +238,7 @@ void lane_continue(struct lane *lane)
     timer_stop(&lane->retry);
     if (batch_events(lane->flight) == 0 && lane->ripe)
         take_open(lane);
-    if (batch_events(lane->flight) != 0) {
+    if (batch_events(lane->flight) != 0 && !lane->sink->again && hold_admits(lane)) {
         transact_send(lane);
         return;
     }

@@ -18,6 +18,11 @@ static void send_next(struct lane *lane)
 {
     size_t limit = lane->flight->limits.bytes;
     bool more = isolate_next(&lane->isolate, &lane->slice);
+    if (!more && !hold_admits(lane)) {
+        lane->forget = true;
+        transact_rollback(lane);
+        return;
+    }
     if (lane->undo) {
         plain(lane, "ROLLBACK TO SAVEPOINT slice");
         plain(lane, "RELEASE SAVEPOINT slice");

@@ -207,6 +207,8 @@ static const struct change stream_changes[] = {
     {"streams.*.tls.key_file",
      {"'tls': {'cert_file': 'a', 'key_file': 'k'}", "'tls': {'cert_file': 'a', 'key_file': 'l'}"}},
     // Not of the connection: no other value is a change. The owner compares the credential.
+    {"streams.*.reject_guard.share", {NULL}},
+    {"streams.*.reject_guard.events", {NULL}},
     {"streams.*.auth", {NULL}},
     {"streams.*.schema", {NULL}},
     {"streams.*.schema_draft", {NULL}},

@@ -173,6 +173,11 @@ static const struct fault_case cases[] = {
     {STREAM("'token_close_codes': [5000]"), "/streams/s/token_close_codes/0", "1000 to 4999"},
     {STREAM("'token_close_codes': ['1008']"), "/streams/s/token_close_codes/0", "1000 to 4999"},
     {STREAM("'on_normal_close': 'exit'"), "/streams/s/on_normal_close", "\"reconnect\", \"stop\""},
+    {STREAM("'reject_guard': {'share': 0}"), "/streams/s/reject_guard/share", "above 0"},
+    {STREAM("'reject_guard': {'share': 1.01}"), "/streams/s/reject_guard/share", "at most 1"},
+    {STREAM("'reject_guard': {'share': '0.5'}"), "/streams/s/reject_guard/share", "a number"},
+    {STREAM("'reject_guard': {'events': 0}"), "/streams/s/reject_guard/events", "1 to 1000000"},
+    {STREAM("'reject_guard': false"), "/streams/s/reject_guard", "an object"},
     {STREAM("'tls': {'cert_file': 'c'}"), "/streams/s/tls", "go together"},
     {STREAM("'tls': {'verify': false}"), "/streams/s/tls/verify", "unknown key"},
 

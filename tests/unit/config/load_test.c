@@ -68,6 +68,8 @@ static void defaults_of_a_stream(void **state)
     assert_int_equal(s->token_close_codes[0], 1008);
     assert_int_equal(s->token_close_codes[1], 4001);
     assert_int_equal(s->on_normal_close, NORMAL_CLOSE_RECONNECT);
+    assert_true(s->guard_share > 0.49 && s->guard_share < 0.51);
+    assert_int_equal(s->guard_events, 1000);
     assert_null(s->tls.ca_file);
     assert_null(s->tls.cert_file);
     assert_null(s->tls.key_file);
@@ -170,6 +172,7 @@ static void values_of_a_stream(void **state)
         "  'max_message': '100B', 'ping': {'interval': '0s', 'timeout': '500ms'},"
         "  'idle_timeout': '5m', 'reconnect': {'base': '250ms', 'cap': '250ms', 'stable': '0s'},"
         "  'connect_timeout': '1s', 'token_close_codes': [], 'on_normal_close': 'stop',"
+        "  'reject_guard': null,"
         "  'tls': {'ca_file': '/abs/ca.pem', 'cert_file': 'c.pem', 'key_file': 'k.pem'}}},"
         "'tables': {'t': {'columns': {'a': '/a'}, 'key': ['a']},"
         "           'u': {'columns': {'a': '/a'}, 'key': ['a']}}}");
@@ -190,6 +193,7 @@ static void values_of_a_stream(void **state)
     assert_true(s->reconnect_stable_us == 0);
     assert_int_equal(s->n_token_close_codes, 0);
     assert_int_equal(s->on_normal_close, NORMAL_CLOSE_STOP);
+    assert_int_equal(s->guard_events, 0);
     assert_string_equal(s->tls.ca_file, "/abs/ca.pem");
     assert_int_equal(strncmp(s->tls.key_file, f->dir, strlen(f->dir)), 0);
     assert_int_equal(c->tables[1].n_update, 0); // all columns in the key

@@ -65,6 +65,7 @@ static void is_keyword(const char *name)
         "minLength",
         "items",
         "minimum",
+        "exclusiveMinimum",
         "maximum",
         "default",
         "examples",

@@ -315,7 +315,7 @@ static FIXTURE_UNUSED void fixture_start(struct fixture *f)
         .config = &f->config,
         .source = {{1, 2, 3}},
         .callbacks = {fixture_acked, fixture_room, fixture_state, fixture_restarted,
-                      fixture_payload, fixture_dead},
+                      fixture_payload, fixture_dead, NULL},
         .owner = f,
     };
     f->sink = sink_create(&settings);

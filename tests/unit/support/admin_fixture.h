@@ -78,7 +78,7 @@ static inline void on_live(void *owner, struct admin_mark *mark, struct buf *out
     buf_append_text(out, "\"}");
 }
 
-static const struct admin_callbacks callbacks = {on_status, on_ready, on_metrics, on_live};
+static const struct admin_callbacks callbacks = {on_status, on_ready, on_metrics, on_live, NULL};
 
 static inline int set_up(void **state)
 {

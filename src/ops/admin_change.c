@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Changes over the control socket: who asks, and for what.
+#include "ops/admin_priv.h"
+
+#include <libwebsockets.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define ARGUMENTS_MAX 4
+#define ARGUMENT_SIZE 256
+
+const char *admin_change_argument(const struct admin_change *change, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *const *arg = change->args; *arg != NULL; arg++) {
+        if (strncmp(*arg, name, length) == 0 && (*arg)[length] == '=')
+            return *arg + length + 1;
+    }
+    return NULL;
+}
+
+struct admin_answer admin_change(struct admin *admin, struct lws *wsi, const char *path,
+                                 struct buf *body)
+{
+    char room[ARGUMENTS_MAX][ARGUMENT_SIZE];
+    const char *args[ARGUMENTS_MAX + 1] = {0};
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    if (admin->callbacks.change == NULL)
+        return admin_refuse(body, 404, "nothing can be changed");
+    if (getsockopt(lws_get_socket_fd(wsi), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return admin_refuse(body, 403, "the kernel does not say who asks");
+    for (int i = 0; i < ARGUMENTS_MAX; i++) {
+        if (lws_hdr_copy_fragment(wsi, room[i], ARGUMENT_SIZE, WSI_TOKEN_HTTP_URI_ARGS, i) < 0)
+            break;
+        args[i] = room[i];
+    }
+    struct admin_change change = {.path = path,
+                                  .args = args,
+                                  .uid = (long)peer.uid,
+                                  .gid = (long)peer.gid,
+                                  .pid = (long)peer.pid};
+    return (struct admin_answer){admin->callbacks.change(admin->owner, &change, body),
+                                 "application/json"};
+}
