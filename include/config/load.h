@@ -204,7 +204,7 @@ void config_print_reference(struct buf *out);
 void config_print_manual(struct buf *out);
 
 // Names the settings that differ between two configurations and need a restart (state_dir,
-// runtime_dir, spool directory bounds excepted, admin.listen...), comma-separated; "" when none.
+// runtime_dir, admin.listen...), as JSON Pointers, comma-separated; "" when none.
 void config_restart_needed(const struct config *old, const struct config *new, struct buf *out);
 
 #endif

@@ -209,7 +209,10 @@ void config_restart_needed(const struct config *old, const struct config *new, s
 {
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *s = &settings_table[i];
-        if (s->restart && !same_value(s, old, new))
-            buf_printf(out, "%s%s", out->len > 0 ? ", " : "", s->path);
+        if (!s->restart || same_value(s, old, new))
+            continue;
+        buf_append_text(out, out->len > 0 ? ", /" : "/");
+        for (const char *p = s->path; *p != '\0'; p++)
+            buf_append(out, *p == '.' ? "/" : p, 1);
     }
 }

@@ -4,12 +4,13 @@ import contextlib
 import copy
 import hashlib
 import json
+import os
 import signal
 
 import psycopg2
 import pytest
 
-from support import daemon, sim as sims, tenant as tenants, wait
+from support import daemon, pgproxy, sim as sims, tenant as tenants, wait
 
 QUICK = {"connect_timeout": "2s", "statement_timeout": "2s", "retry": {"base": "20ms", "cap": "200ms"}}
 
@@ -244,3 +245,102 @@ def test_removed_stream_with_events_in_the_spool(database, tenant, settings, mak
     d.wait_ready()
     send(tenant, "b", 10)
     wait_count(database, 10)
+
+
+def test_hundred_reloads(database, build, make_daemon, workdir, sanitized):
+    """Under full load, a third of them without the database: nothing is lost, nothing leaks, each is taken at once."""
+    options = ["--count", 24000, "--rate", 2000, "--malformed", 1, "--duplicates", 2, "--paused"]
+    with pgproxy.Proxy(database.cluster.port) as proxy, sims.Sim(build, workdir / "sim", "--no-auth", *options) as sim:
+        schema, secret = workdir / "schema.json", workdir / "secret"
+        schema.write_text(daemon.SCHEMA.read_text())
+        secret.write_text("one")
+        base = daemon.config(f"host=127.0.0.1 port={proxy.port} user=postgres dbname={database.name}", postgres=QUICK)
+        base["streams"]["main"].update(url=sim.ws_url("/stream/main"), schema=str(schema))
+        base["auth"]["spare"] = {"token_url": "http://127.0.0.1:9/token", "client_id": "i",
+                                 "client_secret": {"file": str(secret)}}
+        base["log"]["level"] = "warn"
+        d = make_daemon(base).start().wait_ready()
+        sim.post("/sim/set?paused=0")
+
+        def reload_as(number):
+            changed = copy.deepcopy(base)
+            changed["postgres"].update(connections=1 + number % 3, batch={"events": 100 + number, "linger": "5ms"})
+            changed["tables"]["cxone_events"]["newest_by"] = "timestamp" if number % 2 else None
+            changed["log"]["level"] = ("warn", "error")[number % 2]
+            if number % 4 == 0:
+                changed["streams"]["extra"] = {**base["streams"]["main"], "url": "ws://127.0.0.1:9/", "auth": "spare"}
+            secret.write_text(f"secret {number % 5}")
+            schema.write_text(json.dumps({**json.loads(daemon.SCHEMA.read_text()), "description": f"{number}"}))
+            d.config = changed if number >= 0 else copy.deepcopy(base)
+            before = d.audit_events().count("config.reload")
+            d.write()
+            d.send_signal(signal.SIGHUP)
+            wait.until(lambda: d.audit_events().count("config.reload") > before, 20, "a reload", poll=0.005)
+
+        def settled():
+            """Descriptors and memory with the first configuration, once it is in use."""
+            d.config = base
+            reload_as(-1)
+            d.wait_ready()
+            seen = []
+            wait.until(lambda: seen.append(len(os.listdir(f"/proc/{d.process.pid}/fd"))) or seen[-3:] == [seen[-1]] * 3,
+                       20, "as many descriptors for a while", poll=0.1)
+            return seen[-1], d.rss()
+
+        for number in range(20):
+            reload_as(number)
+        before = settled()
+        for number in range(20, 100):
+            if number in (30, 60):
+                proxy.hole = "refuse" if number == 30 else None
+                proxy.reset_all()
+            reload_as(number)
+        after = settled()
+        assert {e["result"] for e in d.audit() if e["event"] == "config.reload"} == {"taken"}
+        stats = wait.until(lambda: sim.stats()["done"] and sim.stats(), 60, "everything is sent", poll=0.05)
+        wait_count(database, stats["unique"])
+        wait.until(lambda: d.status()["spool"]["events"] == 0, 60, "an empty spool")
+        assert len(database.dead()) == stats["malformed"] and stats["connections"] == 1
+        assert after[0] <= before[0], "descriptors"
+        assert sanitized or after[1] - before[1] < 8 << 20, f"{(after[1] - before[1]) >> 10} KiB more"
+        assert d.stop() == 0
+        check_chain(d)
+
+
+def test_credentials_are_read_again(database, tenant, settings, make_daemon, workdir):
+    """Secrets from files and credentials: a reload takes what they hold now, and lets the old token go; a value that
+    did not change keeps token and connection. What only a restart takes is named, with its pointer."""
+    credentials = workdir / "credentials"
+    credentials.mkdir()
+    (workdir / "id").write_text("first-id\n")
+    (credentials / "secret").write_text("first-secret")
+    settings["auth"]["cxone"].update(client_id={"file": str(workdir / "id")}, client_secret={"credential": "secret"})
+    d = make_daemon(settings, environment={"CREDENTIALS_DIRECTORY": str(credentials)}).start().wait_ready()
+    reload(d)
+    assert len(tenant.token_requests) == 1 and len(tenant.handshakes) == 1
+    (credentials / "secret").write_text("second-secret")
+    reload(d)
+    wait.until(lambda: len(tenant.handshakes) == 2, 20, "the stream connects with another token")
+    (workdir / "id").write_text("second-id\n")
+    reload(d)
+    wait.until(lambda: len(tenant.handshakes) == 3, 20, "the stream connects with another token")
+    asked = [(r["form"]["client_id"], r["form"]["client_secret"]) for r in tenant.token_requests]
+    assert asked == [("first-id", "first-secret"), ("first-id", "second-secret"), ("second-id", "second-secret")]
+    assert [h["token"] for h in tenant.handshakes] == tenant.tokens
+    d.wait_ready()
+    # One that is gone refuses the reload, and changes nothing.
+    (credentials / "secret").unlink()
+    reload(d, "refused")
+    assert "/auth/cxone/client_secret" in d.log()
+    (credentials / "secret").write_text("second-secret")
+    # Not by a reload: named, and the rest is taken.
+    d.config["state_dir"], before = str(workdir / "elsewhere"), d.config["state_dir"]
+    d.config["admin"] = {"listen": "127.0.0.1:1", "token": "another"}
+    d.config["postgres"]["batch"] = {"linger": "20ms"}
+    d.write()
+    d.send_signal(signal.SIGHUP)
+    wait.until(lambda: "only by a restart: /state_dir, /admin/listen, /admin/token" in d.log(), 20, "what is named")
+    d.config["state_dir"] = before
+    send(tenant, "a", 5)
+    wait_count(database, 5)
+    assert d.stop() == 0 and not (workdir / "elsewhere").exists()

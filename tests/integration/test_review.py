@@ -206,7 +206,7 @@ def test_settings_that_wait_for_a_restart(database, tenant, make_daemon, reload)
     for listen, told in (("127.0.0.1:1", 1), ("127.0.0.1:1", 2), ("127.0.0.1:0", 2)):
         d.config["admin"]["listen"] = listen
         reload(d)
-        assert d.log().count("only by a restart: admin.listen") == told
+        assert d.log().count("only by a restart: /admin/listen") == told
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1/" + "x" * 2100, f"wss://{'a' * 60}.{'b' * 60}.example/", "ws://a%20b/"],

@@ -488,10 +488,10 @@ static void names_what_needs_a_restart(void **state)
                    WITH("'log': {'level': 'debug'}, 'postgres': {'connections': 5}, 'spool': "
                         "{'max_bytes': '1MiB'}"),
                    "");
-    expect_restart(*state, LEAST, WITH("'state_dir': '/x'"), "state_dir");
+    expect_restart(*state, LEAST, WITH("'state_dir': '/x'"), "/state_dir");
     expect_restart(*state, WITH("'admin': {'token': 'a'}"),
                    WITH("'runtime_dir': '/x', 'admin': {'listen': null, 'token': 'b'}"),
-                   "runtime_dir, admin.listen, admin.token");
+                   "/runtime_dir, /admin/listen, /admin/token");
 }
 
 // What only the service has (secrets) does not keep other commands from finding the daemon.
