@@ -37,7 +37,7 @@ jobs := announce api base64_text breaker configure cron drop drop_file execute e
         submission_params
 ops := admin admin_address admin_change admin_guard admin_http admin_live audit audit_chain audit_event audit_files audit_line \
        audit_read audit_recent audit_seal audit_verify history metrics page
-app := actions addresses certificates daemon flow hold jobs limits live pipeline report streams
+app := actions addresses certificates daemon environment flow hold jobs limits live pipeline report streams
 cli := ask audit audit_open audit_tail check check_connect check_database check_machine check_servers commands common \
        database dead dead_filter dead_purge dead_replay dead_show \
        jobs jobs_change jobs_dry_run jobs_list jobs_queue jobs_show \

@@ -30,6 +30,17 @@
     X("stream.disconnected", STREAM_ENDED, \
       "A connected stream is not any more.", \
       "stream, code (close code or cause), detail, next") \
+    X("stream.held", NONE, \
+      "More of a stream's events would have been refused than its reject_guard allows; " \
+      "they stay in the spool.", \
+      "stream, refused, events (of so many), reason") \
+    X("stream.resumed", NONE, \
+      "A held stream goes on.", \
+      "stream, by (reload, the spool, who asked), accept (true: what is refused becomes " \
+      "dead letters)") \
+    X("control.asked", NONE, \
+      "A change was asked for over the control socket.", \
+      "what, uid, gid and pid of who asked") \
     X("token.refreshed", NONE, \
       "A token was fetched.", \
       "auth, detail") \

@@ -46,7 +46,7 @@ struct app_stream {
     uint64_t pending;      // appended since the last group commit
     int64_t last_event_us; // wall clock, 0: none yet
     bool starved;          // the spool had no room for a message
-    struct metric_series *received_events, *received_bytes, *connected, *held;
+    struct metric_series *received_events, *received_bytes, *connected;
 };
 
 // Up to where a stream's events are committed.

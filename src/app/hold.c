@@ -182,17 +182,36 @@ bool hold_is_all(struct daemon *d)
 
 // --- the control socket ---
 
-// POST /api/resume, perhaps with stream=NAME and accept=true.
+static void audit_asked(struct daemon *d, const struct admin_change *change)
+{
+    char uid[24], gid[24], pid[24];
+    snprintf(uid, sizeof(uid), "%ld", change->uid);
+    snprintf(gid, sizeof(gid), "%ld", change->gid);
+    snprintf(pid, sizeof(pid), "%ld", change->pid);
+    struct audit_field fields[] = {
+        {"what", change->path}, {"uid", uid}, {"gid", gid}, {"pid", pid}};
+    audit_write(d->audit, "control.asked", NULL, fields, 4);
+}
+
+static int refuse_change(struct buf *out, int status, const char *why)
+{
+    buf_printf(out, "{\"error\":\"%s\"}\n", why);
+    return status;
+}
+
+// POST /api/resume with stream=NAME or all=true, and perhaps accept=true.
 int hold_change(void *owner, const struct admin_change *change, struct buf *out)
 {
     struct daemon *d = owner;
     const char *stream = admin_change_argument(change, "stream");
+    const char *all = admin_change_argument(change, "all");
     const char *accept = admin_change_argument(change, "accept");
     char by[96];
-    if (strcmp(change->path, "/api/resume") != 0) {
-        buf_append_text(out, "{\"error\":\"nothing of this name can be changed\"}\n");
-        return 404;
-    }
+    if (strcmp(change->path, "/api/resume") != 0)
+        return refuse_change(out, 404, "nothing of this name can be changed");
+    if ((stream == NULL) == (all == NULL))
+        return refuse_change(out, 400, "which? stream=NAME or all=true");
+    audit_asked(d, change);
     snprintf(by, sizeof(by), "control socket, uid %ld, gid %ld, process %ld", change->uid,
              change->gid, change->pid);
     unsigned count = hold_release(d, stream, accept != NULL && strcmp(accept, "true") == 0, by);

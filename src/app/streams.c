@@ -142,7 +142,7 @@ static struct app_stream *create_stream(struct daemon *d, const struct config_st
     s->received_events = metric_series(METRIC_EVENTS_RECEIVED, s->name, NULL);
     s->received_bytes = metric_series(METRIC_RECEIVED_BYTES, s->name, NULL);
     s->connected = metric_series(METRIC_STREAM_CONNECTED, s->name, NULL);
-    s->held = metric_series(METRIC_STREAM_HELD, s->name, NULL);
+    (void)metric_series(METRIC_STREAM_HELD, s->name, NULL); // shown as 0
     s->session = session_create(d->loop, d->resolver, config, &session_callbacks, s, st);
     if (s->session == NULL) {
         config_ref_drop(&s->ref);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cxsink: what is common to all commands.
 #include "app/daemon.h"
+#include "app/environment.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "core/log.h"
@@ -81,6 +82,7 @@ static int dispatch(int argc, char **argv, int index)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    environment_hide();
     int index = command_index(argc, argv);
     if (wants_version(argc, argv)) {
         puts("cxsink " CXSINK_VERSION);

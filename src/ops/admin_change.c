@@ -19,6 +19,19 @@ const char *admin_change_argument(const struct admin_change *change, const char 
     return NULL;
 }
 
+// The arguments of the query, decoded. False when there are too many or one is too long.
+static bool read_arguments(struct lws *wsi, char room[ARGUMENTS_MAX][ARGUMENT_SIZE],
+                           const char *args[ARGUMENTS_MAX + 1])
+{
+    for (int i = 0; lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
+        if (i == ARGUMENTS_MAX ||
+            lws_hdr_copy_fragment(wsi, room[i], ARGUMENT_SIZE, WSI_TOKEN_HTTP_URI_ARGS, i) < 0)
+            return false;
+        args[i] = room[i];
+    }
+    return true;
+}
+
 struct admin_answer admin_change(struct admin *admin, struct lws *wsi, const char *path,
                                  struct buf *body)
 {
@@ -30,11 +43,8 @@ struct admin_answer admin_change(struct admin *admin, struct lws *wsi, const cha
         return admin_refuse(body, 404, "nothing can be changed");
     if (getsockopt(lws_get_socket_fd(wsi), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
         return admin_refuse(body, 403, "the kernel does not say who asks");
-    for (int i = 0; i < ARGUMENTS_MAX; i++) {
-        if (lws_hdr_copy_fragment(wsi, room[i], ARGUMENT_SIZE, WSI_TOKEN_HTTP_URI_ARGS, i) < 0)
-            break;
-        args[i] = room[i];
-    }
+    if (!read_arguments(wsi, room, args))
+        return admin_refuse(body, 400, "too many arguments, or one that is too long");
     struct admin_change change = {.path = path,
                                   .args = args,
                                   .uid = (long)peer.uid,
