@@ -16,7 +16,7 @@ from support import commands, daemon, tenant as tenants, wait
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOKEN = "a-token-of-the-admin"
-COMMANDS = ("run", "check", "migrate", "load", "validate", "status", "dead", "jobs", "spool", "names", "audit")
+COMMANDS = ("run", "check", "migrate", "load", "validate", "status", "dead", "jobs", "spool", "names", "audit", "resume")
 
 
 def request(port, path, method="GET", host=None, address="127.0.0.1", token=TOKEN, body=None):
