@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kind "configure": sets a data action's timeouts, and sees that they are what was sent.
 //
-//   health -> put -> read -> done | failed
+//   lock -> health -> put -> read -> done | failed
 //
-// From "put" on, progress holds generatedAt, so that the body stays the same; from "read" on also
-// `answer`, what the PUT came to, and `differences`, those of the last reading.
+// The lock keeps two jobs from reading back what the other one sent. From "put" on, progress holds
+// generatedAt, so that the body stays the same; from "read" on also `answer`, what the PUT came to,
+// and `differences`, those of the last reading.
 #include "core/clock.h"
 #include "core/mem.h"
 #include "json/number.h"
@@ -19,8 +20,9 @@
 #define RETRIES_MAX 5
 #define RETRIES_DEFAULT 3
 #define SOCKETS_MAX 100
+#define LOCK_DELAY_US (2 * US_PER_S)
 
-static const char *const steps[] = {"health", "put", "read", "done", "failed", NULL};
+static const char *const steps[] = {"lock", "health", "put", "read", "done", "failed", NULL};
 static const char *const members[] = {"timeout_ms", "connection_timeout_ms", "idle_timeout_ms",
                                       "retry", NULL};
 static const char *const retry_members[] = {"enabled", "max_retries", "backoff", "retry_on_status",
@@ -122,12 +124,18 @@ static void write_body(struct buf *out, const struct job *job, const struct kind
 
 // --- plan ----------------------------------------------------------------------------------------
 
-static void plan(const struct job *job, const struct kind_context *context, struct job_op *op_r)
+static void plan_lock(const struct kind_context *context, struct job_op *op)
+{
+    op->type = JOB_OP_LOCK;
+    op->delay_us = LOCK_DELAY_US;
+    buf_printf(&op->key, "configure:%s", context->action->action_id);
+}
+
+static void plan_send(const struct job *job, const struct kind_context *context,
+                      struct job_op *op_r)
 {
     static const char actions[] = "/api/v2/integrations/actions";
     struct kind_request request = {.method = "GET", .path = "health", .fallback = "/api/v2/health"};
-    if (kind_plan_end(job, op_r))
-        return;
     if (kind_at(job, "put"))
         request = (struct kind_request){.method = "PUT", .path = "update", .fallback = actions};
     else if (kind_at(job, "read"))
@@ -139,6 +147,16 @@ static void plan(const struct job *job, const struct kind_context *context, stru
     op_r->effect = kind_at(job, "put");
     if (op_r->effect)
         write_body(&op_r->body, job, context);
+}
+
+static void plan(const struct job *job, const struct kind_context *context, struct job_op *op_r)
+{
+    if (kind_plan_end(job, op_r))
+        return;
+    if (kind_at(job, "health") || kind_at(job, "put") || kind_at(job, "read"))
+        plan_send(job, context, op_r);
+    else
+        plan_lock(context, op_r);
 }
 
 // --- take ----------------------------------------------------------------------------------------
@@ -274,12 +292,14 @@ static void take(struct job *job, const struct kind_context *context,
                  const struct job_answer *answer, struct job_verdict *verdict_r)
 {
     verdict_r->type = JOB_NEXT;
-    if (kind_at(job, "put"))
+    if (kind_at(job, "health"))
+        take_health(job, context, answer);
+    else if (kind_at(job, "put"))
         take_put(job, answer);
     else if (kind_at(job, "read"))
         take_read(job, context, answer, verdict_r);
-    else
-        take_health(job, context, answer);
+    else if (answer->ok)
+        kind_go(job, "health"); // else it waits, and asks again
 }
 
 // --- the notification ----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from support import farside, jobworld
+from support import farside, jobworld, wait
 from support.farside import answer
 
 HEALTH, PUT, READ = "/health$", "/integrations/actions$", "/integrations/actions/"
@@ -18,6 +18,7 @@ def world(build, shared_database, shared_far):
     common = {"kind": "configure", "api": "cxone", "action_id": "crm timeouts/1"}
     section = farside.jobs(shared_far, actions={
         "timeouts": common,
+        "shared": {**common, "action_id": "shared"},
         "once": {**common, "retry": {"max": 0}},
         "moved": {**common, "paths": {"health": "/up", "update": "/v3/set/{actionId}", "read": "/v3/get/{actionId}"}},
     })
@@ -102,6 +103,22 @@ def test_faulty_parameters_are_refused(world, params, pointer, words):
 @pytest.mark.parametrize("backoff", ["exponential", "linear", "fixed"])
 def test_backoff_has_three_ways(world, backoff):
     configure(world, retry={"backoff": backoff}).run()
+
+
+# --- several at once ---
+
+def test_jobs_of_one_action_do_not_read_each_others(world):
+    """One after the other: the second waits for the lock until the first has read back what it sent."""
+    gate = farside.Gate()
+    first = world.job("shared", timeout_ms=1000).script("GET", READ, gate).queue()
+    gate.wait_held(1)
+    second = world.job("shared", timeout_ms=2000).queue()
+    wait.until(lambda: second.record["step"] == "lock" or second.seen(), 30, "the second waits")
+    assert not second.seen()
+    gate.open()
+    assert first.done()["result"]["verified"] and second.done()["result"]["verified"]
+    assert world.far.configured["shared"]["configuration"]["requestTimeout"] == 2000
+    assert world.database.value("select count(*) from cxsink.job_locks") == 0
 
 
 # --- health ---

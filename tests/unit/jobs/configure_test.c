@@ -32,6 +32,8 @@ static int setup(void **state)
 static struct drive *begin(void **state, const char *params)
 {
     drive_begin(*state, &job_kind_configure, params);
+    drive_plan(*state);
+    drive_ok(*state, JOB_ANSWER_LOCK, true, "");
     return *state;
 }
 
@@ -52,6 +54,22 @@ static struct drive *sent(void **state)
 }
 
 // --- requests ------------------------------------------------------------------------------------
+
+static void one_job_of_an_action_at_a_time(void **state)
+{
+    struct drive *d = *state;
+    drive_begin(d, &job_kind_configure, "{'timeout_ms': 1}");
+    for (int i = 0; i < 2; i++) {
+        struct job_op *op = drive_plan(d);
+        assert_int_equal(op->type, JOB_OP_LOCK);
+        assert_string_equal(buf_text(&op->key), "configure:act ion");
+        assert_false(op->fail_if_held);
+        assert_true(op->delay_us > 0);
+        drive_ok(d, JOB_ANSWER_LOCK, false, "job-0");
+    }
+    drive_ok(d, JOB_ANSWER_LOCK, true, "");
+    drive_sends(d, "GET", HEALTH);
+}
 
 static void health_comes_first(void **state)
 {
@@ -271,6 +289,7 @@ static void checks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        with_drive(one_job_of_an_action_at_a_time),
         with_drive(health_comes_first),
         with_drive(the_body_with_defaults),
         with_drive(the_body_with_everything),
