@@ -19,6 +19,10 @@
 #endif
 #define PARALLEL 500
 
+// Beyond what was in use before: caches of malloc and handles that are kept. One block for each
+// request, 32 bytes at least, is more.
+#define SLACK 32768
+
 static size_t bytes_in_use(void)
 {
     return mallinfo2().uordblks;
@@ -48,7 +52,7 @@ static void test_one_after_the_other(void **state)
     for (int i = 0; i < MANY; i++)
         assert_int_equal(ask(f, &options).response.status, 200);
     assert_true(open_files() <= files);
-    assert_true(bytes_in_use() <= bytes + 4096); // not a byte for each
+    assert_true(bytes_in_use() <= bytes + SLACK);
     assert_int_equal(f->server->n_accepted, 1);
 }
 
@@ -101,7 +105,7 @@ static void test_broken_ones(void **state)
         {.bytes = "HTTP/1.1 999999 OK\r\nContent-Length: -1\r\n\r\n", .close = true},
         {.bytes = "\x16\x03\x01\x02", .close = true},
     };
-    enum { N = sizeof(replies) / sizeof(replies[0]), ROUNDS = 40 };
+    enum { N = sizeof(replies) / sizeof(replies[0]), ROUNDS = 400 };
     static struct fake_reply script[N * ROUNDS];
     for (int i = 0; i < N * ROUNDS; i++)
         script[i] = replies[i % N];
@@ -117,7 +121,7 @@ static void test_broken_ones(void **state)
         if (i == N * ROUNDS / 2)
             bytes = bytes_in_use();
     }
-    assert_true(bytes_in_use() <= bytes + 4096);
+    assert_true(bytes_in_use() <= bytes + SLACK);
 }
 
 // --- headers ---
