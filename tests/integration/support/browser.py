@@ -46,6 +46,7 @@ class Browser:
              "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
              "--force-color-profile=srgb", "--hide-scrollbars", f"--user-data-dir={self.home}", "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "HOME": self.home, "TMPDIR": self.home},
             preexec_fn=place, pass_fds=(3, 4), start_new_session=True)
         os.close(theirs_in)
         os.close(theirs_out)
@@ -61,7 +62,11 @@ class Browser:
         self._process.wait(30)
         os.close(self._to)
         os.close(self._from)
-        shutil.rmtree(self.home, ignore_errors=True)
+        wait.until(self._is_removed, 30, "the browser's files are gone")
+
+    def _is_removed(self):
+        shutil.rmtree(self.home, ignore_errors=True)  # its other processes may still end
+        return not os.path.exists(self.home)
 
     def call(self, method, session=None, **params):
         self._last += 1
