@@ -23,6 +23,8 @@ struct token_probe {
     char *bearer; // NULL: none, or not yet
 };
 
+#define ADDRESSES_TRIED 4 // of a stream: one an attempt
+
 struct stream_probe {
     struct check_task task;
     const struct config_stream *config;
@@ -31,6 +33,7 @@ struct stream_probe {
     bool reached;                    // that one was made
     struct session *session;
     bool opened;
+    int missed; // addresses of the server where nobody listens
 };
 
 struct api_probe {
@@ -116,6 +119,9 @@ static void tell_refusal(struct stream_probe *s, const struct session_end *end)
 static void on_ended(void *owner, const struct session_end *end)
 {
     struct stream_probe *s = owner;
+    // It was reached at one of its addresses; the session's next attempt is at the next one.
+    if (!s->opened && strcmp(end->label, "connect") == 0 && ++s->missed < ADDRESSES_TRIED)
+        return;
     if (!s->opened)
         tell_refusal(s, end);
     session_destroy(&s->session);

@@ -79,15 +79,14 @@ def test_streams(shared_database, tenant, make_daemon, servers, authority, clien
             server.send(tenants.event(f"tls-{name}"), to=f"/stream/{name}")
             continue
         wait.until(lambda: streams.ends(d, stream=name) >= 2, 20, f"{name} is refused")
-        error = wait.until(lambda: d.stream(name)["last_error"], 10, f"{name} says why")
-        assert words in error, (name, error)
+        # Where localhost is ::1, too, every other attempt meets nobody there.
+        wait.until(lambda: (error := d.stream(name)["last_error"]) and words in error, 20, f"{name} says why")
         if name != "no-client-certificate":  # TLS 1.3: the server says no after the handshake
-            assert set(streams.codes(d, name)) == {"tls"}
+            assert set(streams.codes(d, name)) - {"connect"} == {"tls"}
         assert streams.connects(d, name) == 0 and streams.handshakes(server, f"/stream/{name}") == []
-    status, reasons = d.get("/readyz")
-    assert status == 503
+    assert d.get("/readyz")[0] == 503
     for words in ("issuer is not trusted; set tls.ca_file", "not for this host", "has expired", "clock"):
-        assert words in reasons, words
+        wait.until(lambda: words in d.get("/readyz")[1], 20, words)
     wait.until(lambda: all(d.stream(n)["committed"] == 1 for n in table if n.startswith("good")), 20, "rows")
     assert d.stop() == 0
 
