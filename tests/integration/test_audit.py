@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 import pytest
-from support import audit, daemon, wait
+from support import audit, commands, daemon, wait
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEY, OTHER = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
@@ -119,7 +119,8 @@ def test_a_user_who_may_not_write_it_is_told(make_daemon, tenant, database, buil
     d = make_daemon(daemon.config(database.dsn, tenant))
     d.home.parent.chmod(0o755)
     d.start().wait_ready()
-    done = subprocess.run([str(build / "cxsink"), "dead", "purge", "-c", str(d.path), "--all", "--yes"],
+    program = commands.for_others(build, d.home.parent) / "cxsink"
+    done = subprocess.run([program, "dead", "purge", "-c", d.path, "--all", "--yes"],
                           capture_output=True, text=True, timeout=60, user=65534, group=65534, extra_groups=[])
     assert "cannot open" in done.stderr and "what is done is told to" in done.stderr, done.stderr
     if "to stderr alone" in done.stderr:

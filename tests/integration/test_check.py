@@ -404,8 +404,11 @@ def test_the_machine(checks):
                  "actions": {"pay": {"kind": "execute", "api": "far", "action_id": "pay",
                                      "storage": {"dir": str(home / "closed" / "kept")}}}}})
     checks.config["spool"]["max_bytes"] = "16TiB"
-    checks.write()
     limit = (120, 120)
+    checks.build = commands.for_others(checks.build, home)
+    (home / "event.json").write_bytes(daemon.SCHEMA.read_bytes())
+    checks.config["streams"]["main"]["schema"] = "event.json"
+    checks.write()
     done = checks.run("check", "--connect", "--json", code=78, cwd="/", **not_root(os.geteuid()),
                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit))
     found = {fault["pointer"]: fault for fault in json.loads(done.stdout)}
